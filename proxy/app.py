@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import ctypes
 import gc
-import getpass
 import logging
 import os
 import resource
@@ -15,8 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +26,9 @@ from proxy.core_dumps import refuse_core_dumps
 from proxy.kill.sentinels import obey_kill_signal
 from proxy.log_repeats import Repeats
 from proxy.policy.reading import load_policy
-from proxy.policy.shelf import Shelf
+from proxy.policy.shelf import policy_path
 from proxy.settings import Settings
-from proxy.vault.keys import Secret
-from proxy.vault.passphrase import read_passphrase
-from proxy.vault.vault import Vault
-from proxy.venues.binance.client_ids import tags
+from proxy.vault.opening import open_unambiguous
 
 if TYPE_CHECKING:
     from proxy.warden.loops import Warden
@@ -55,33 +50,6 @@ LARGE_BUFFER_BYTES = 128 * 1024
 """glibc's own bound before it moves it."""
 
 
-def open_vault(settings: Settings, environment: Mapping[str, str], *, ask: bool = True) -> Vault:
-    """The vault of the data directory; the passphrase is asked for at a terminal, unless ``ask`` is false.
-
-    Raises a ``VaultError``, or ``TagsClash`` where two bots' orders look alike.
-    """
-    if settings.passphrase is not None:
-        passphrase = Secret(settings.passphrase.get_secret_value())
-    else:
-        prompt = getpass.getpass if ask and sys.stdin.isatty() else None
-        passphrase = read_passphrase(environment=environment, file=settings.passphrase_file, prompt=prompt)
-    vault = Vault.open(vault_path(settings), passphrase)
-    for account in vault.accounts():
-        tags(account.account, (key.bot for key in vault.guard_keys() if key.account == account.account))
-    return vault
-
-
-def vault_path(settings: Settings) -> Path:
-    """Where the vault of a data directory is."""
-    return settings.data_dir / "vault" / "vault.json"
-
-
-def policy_path(settings: Settings) -> Path:
-    """The policy that was in force here last; before there was any, the settings' file."""
-    active = Shelf(settings.data_dir).active_path
-    return active if active.exists() else settings.policy
-
-
 def run_gate(
     settings: Settings, descriptor: int, https_descriptor: int | None, place: str, ready: int | None = None
 ) -> int:
@@ -100,7 +68,7 @@ def run_gate(
     _raise_descriptor_limit()
     _give_back_large_buffers()
     policy = load_policy(policy_path(settings))
-    vault = open_vault(settings, os.environ)
+    vault = open_unambiguous(settings, os.environ)
     gate = create_gate(settings, policy, vault, utc_now, place)
     config = uvicorn.Config(
         gate.application,
@@ -158,7 +126,7 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     harden_process("warden")
     sys.setswitchinterval(SWITCH_S)
     obey_kill_signal(settings.data_dir)
-    vault = open_vault(settings, os.environ)
+    vault = open_unambiguous(settings, os.environ)
     try:
         asyncio.run(_serve_warden(Warden(settings, vault, utc_now), descriptor))
     except* AccountsChanged:
@@ -243,7 +211,7 @@ def run_watchdog(settings: Settings, *, guard: str | None, name: str | None, sup
     from proxy.watchdog.process import run_watchdog
 
     harden_process("watchdog")
-    vault = open_vault(settings, os.environ)
+    vault = open_unambiguous(settings, os.environ)
     return run_watchdog(
         settings, vault, guard=guard, name=name or socket.gethostname()[:WATCHDOG_NAME_MAX], supervisor=supervisor
     )

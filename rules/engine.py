@@ -119,6 +119,13 @@ def _in_sequence(commands: Sequence[Command], snapshot: Snapshot, policy: Policy
     return decisions
 
 
+def intents(commands: Sequence[Command], snapshot: Snapshot, policy: Policy) -> tuple[Intent, ...]:
+    """What each command by itself would do to risk, with the flag that a rule puts on it. Nothing is judged."""
+    return tuple(
+        intent_of(forced(command, snapshot, _bound(command, snapshot, policy)), snapshot) for command in commands
+    )
+
+
 def clear(decision: Decision) -> Cleared[Command]:
     """The clearance an upstream sender demands. Raises ``ValueError`` for a refused command."""
     if decision.verdict is not Verdict.ALLOW:

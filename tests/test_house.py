@@ -87,6 +87,17 @@ def test_kinds_are_learned_at_one_door(path):
         assert LEARNING.findall(path.read_text()) == [], "not safe in threads: proxy.decoding is"
 
 
+@pytest.mark.parametrize("path", [path for path in CODE if named(path).startswith("proxy/")], ids=named)
+def test_people_are_spoken_to_with_one_voice(path):
+    printing = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    if named(path) != "proxy/terminal.py":
+        assert printing == [], "proxy.terminal spells out what a terminal would obey"
+
+
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
 MACHINE_PATH = re.compile(r"/(?:work|home|Users)/[A-Za-z0-9_.-]+")
 

@@ -62,6 +62,15 @@ class Standing:
     reserve: int
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A part of what bots may spend of a counter in its present window, 0 to 1 and above, and what of it the guard's
+    own kills have spent."""
+
+    share: float
+    by_kills: float = 0.0
+
+
 class BudgetKeeper:
     """Keeps the budget of one venue. ``addresses`` are those an account's kill may go out by."""
 
@@ -136,9 +145,11 @@ class BudgetKeeper:
         silences = self._meter.silences()
         return {way.address: each.left_s for way, each in silences if way == Way(BUDGET_HOST, way.address)}
 
-    def spent(self) -> float:
-        """What is used of what bots may spend, by the counter of which it is most: 0 to 1, and above."""
-        return max(self._meter.shares().values(), default=0.0)
+    def spent(self) -> Spent:
+        """What is used of what bots may spend, by the counter of which it is most."""
+        shares = self._meter.shares()
+        most = max(shares, key=lambda counter: shares[counter], default="")
+        return Spent(share=shares.get(most, 0.0), by_kills=self._meter.shares_of_kills().get(most, 0.0))
 
     def _costs(self) -> dict[Counter, list[int]]:
         """By counter, what the kill of every account that spends on it would cost."""

@@ -27,8 +27,6 @@ from proxy.accounts.market_payloads import (
 )
 from proxy.accounts.payloads import parsed
 
-TOUCHES_WEIGHT: Final = 5
-LAST_PRICES_WEIGHT: Final = 2
 BUSIEST_WEIGHT: Final = 40
 DEPTH_LEVELS: Final = 50
 DEPTH_WEIGHT: Final = 2

@@ -80,6 +80,8 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
             if kept is not None:
                 raise KeptForTheKill(kept.retry_after_s)
         context.charge = meter.begin(payer, spend)
+        if not spares_the_kill:
+            meter.by_kill(payer, spend)
 
     async def ended(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         reply = params.response

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from proxy.accounts.market_payloads import Depth, Touch
+from proxy.accounts.payloads import flag
 from rules.kill.events import Fee, Refusal
 from rules.kill.legs import BookLevel, LotSize, OpenLeg, RestingOrder
 from rules.model import MarginMode, PositionSide, Side
@@ -26,6 +27,9 @@ REFUSALS: Final[Mapping[int, Refusal]] = {
     -4131: Refusal.MARKET_PRICE,
 }
 """Why the venue refused a close, by its code; every other one is OTHER."""
+
+
+_CLOSING: Final = frozenset({("LONG", "SELL"), ("SHORT", "BUY")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ def resting(rows: Iterable[Row], id_field: str) -> tuple[RestingOrder, ...]:
         RestingOrder(symbol=row["symbol"], order_id=str(row[id_field]), client_order_id=str(row.get(client_id) or ""))
         for row in rows
     )
+
+
+def exits(orders: Iterable[RestingOrder], rows: Iterable[Row]) -> frozenset[RestingOrder]:
+    """Of these orders, each with its row, those that can open nothing, whatever the position is when they fill."""
+    return frozenset(order for order, row in zip(orders, rows, strict=True) if _only_closes(row))
 
 
 def legs_of(
@@ -166,6 +175,12 @@ def _book(side: Side, touch: Touch | None, depth: Depth | None) -> tuple[BookLev
     best = (touch.bid_price, touch.bid_quantity) if side is Side.SELL else (touch.ask_price, touch.ask_quantity)
     price, quantity = best
     return () if price is None or quantity is None else (BookLevel(price, quantity),)
+
+
+def _only_closes(row: Row) -> bool:
+    """In hedge mode the venue takes no flag: there it is the side of the leg that says so."""
+    closing = row.get("positionSide"), row.get("side")
+    return flag(row.get("reduceOnly")) or flag(row.get("closePosition")) or closing in _CLOSING
 
 
 def _some(value: object) -> Decimal | None:

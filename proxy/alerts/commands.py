@@ -7,19 +7,17 @@ What is open is asked of the running warden; channels stand in the vault, which 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.audit.words import safe
+from proxy.terminal import remark, safe, say, show_json
 
 if TYPE_CHECKING:
     from proxy.vault.commands import Terminal
     from proxy.vault.vault import Vault
 
-_OK, _REFUSED, _NO_ANSWER = 0, 1, 3
+_OK, _REFUSED = 0, 1
 URL_VARIABLE: Final = "PERPGUARD_ALERT_URL"
 
 
@@ -57,32 +55,19 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
     """Run one ``alerts`` command and give its exit code."""
-    from proxy.control.client import NoAnswer, Refused
-
     if args.alerts_command == "channels" and args.channels_command != "test":
         return _channels(args, terminal)
-    try:
-        match args.alerts_command:
-            case "list":
-                _list(args)
-            case "acknowledge":
-                _acknowledge(args)
-            case _:
-                return _test(args)
-    except Refused as refusal:
-        print(f"perpguard alerts: {safe(refusal)}", file=sys.stderr)  # noqa: T201 - the command line's voice
-        return _REFUSED
-    except NoAnswer as silence:
-        print(f"perpguard alerts: {silence}", file=sys.stderr)  # noqa: T201 - the command line's voice
-        return _NO_ANSWER
-    return _OK
+    from proxy.control.answering import answered
+
+    asking = {"list": _list, "acknowledge": _acknowledge}.get(args.alerts_command, _test)
+    return answered("alerts", lambda: asking(args))
 
 
-def _list(args: argparse.Namespace) -> None:
+def _list(args: argparse.Namespace) -> int:
     shown = _ask(args, "GET", "/api/alerts")
     if args.json:
-        print(json.dumps(shown))  # noqa: T201 - the command line's voice
-        return
+        show_json(shown)
+        return _OK
     for alert in [*shown["open"], *(shown["past"] if args.past else ())]:
         _say(_line(alert))
     if not shown["open"]:
@@ -92,14 +77,16 @@ def _list(args: argparse.Namespace) -> None:
             _say(f"the channel {channel['name']} does not take alerts: {channel['trouble']}")
     if not shown["channels"]:
         _say("there is no channel: nobody is told; perpguard alerts channels add")
+    return _OK
 
 
-def _acknowledge(args: argparse.Namespace) -> None:
+def _acknowledge(args: argparse.Namespace) -> int:
     heard = _ask(args, "POST", f"/control/alerts/{_path_part(args.id)}/acknowledge", {"name": args.name})
     if args.json:
-        print(json.dumps(heard))  # noqa: T201 - the command line's voice
-        return
-    _say(_line(heard))
+        show_json(heard)
+    else:
+        _say(_line(heard))
+    return _OK
 
 
 def _test(args: argparse.Namespace) -> int:
@@ -108,7 +95,7 @@ def _test(args: argparse.Namespace) -> int:
     body = {"name": args.name}
     tried = [_ask(args, "POST", "/control/alerts/test", body | {"channel": name}) for name in names]
     if args.json:
-        print(json.dumps(tried))  # noqa: T201 - the command line's voice
+        show_json(tried)
     else:
         for each in tried:
             _say(f"{each['channel']}: {each['trouble'] or 'taken; look whether it arrived'}")
@@ -127,17 +114,19 @@ def _channels(args: argparse.Namespace, terminal: Terminal | None) -> int:
             _add(args.channel, vault, terminal)
         case "remove":
             vault.remove_alert_channel(args.channel)
-            print(f"channel={args.channel} removed", file=terminal.stdout)
+            say(f"channel={args.channel} removed", to=terminal.stdout)
         case _:
             rows = [
                 {"channel": each.name, "kind": each.scheme, "created_at": each.created_at.isoformat(timespec="seconds")}
                 for each in vault.alert_channels()
             ]
             if args.json:
-                print(json.dumps(rows), file=terminal.stdout)
+                show_json(rows, to=terminal.stdout)
+            elif not rows:
+                say("there is no channel: nobody is told; perpguard alerts channels add NAME", to=terminal.stdout)
             else:
                 for row in rows:
-                    print(*(f"{name}={value}" for name, value in row.items()), file=terminal.stdout)
+                    say(" ".join(f"{name}={value}" for name, value in row.items()), to=terminal.stdout)
     return _OK
 
 
@@ -150,16 +139,16 @@ def _add(name: str, vault: Vault, terminal: Terminal) -> None:
     if not usable(url):
         raise InvalidField("url", "an apprise URL that leads off this machine's screen, such as tgram://TOKEN/CHAT")
     added = vault.add_alert_channel(name=name, url=url, now=terminal.now())
-    print(f"channel={added.name} kind={added.scheme}", file=terminal.stdout)
-    print(f"Try it: perpguard alerts test {added.name} --name YOU", file=terminal.stderr)
+    say(f"channel={added.name} kind={added.scheme}", to=terminal.stdout)
+    remark(f"Try it: perpguard alerts test {added.name} --name YOU", to=terminal.stderr)
 
 
 def _vault(args: argparse.Namespace, terminal: Terminal) -> Vault:
-    from proxy.vault.passphrase import read_passphrase
-    from proxy.vault.vault import Vault
+    from proxy.vault.opening import open_vault
 
-    passphrase = read_passphrase(environment=terminal.environment, file=args.passphrase_file, prompt=terminal.prompt)
-    return Vault.open(args.data_dir / "vault" / "vault.json", passphrase)
+    return open_vault(
+        args.data_dir, environment=terminal.environment, file=args.passphrase_file, prompt=terminal.prompt
+    )
 
 
 def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
@@ -182,4 +171,4 @@ def _line(alert: Mapping[str, Any]) -> str:
 
 
 def _say(line: str) -> None:
-    print(safe(line))  # noqa: T201 - the command line's voice
+    say(safe(line))  # Titles quote what venues and files say, of any length.

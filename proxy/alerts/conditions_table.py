@@ -116,8 +116,16 @@ CONDITIONS: Final[Mapping[str, Row]] = {
         severity=Severity.WARNING,
         about="budget:{venue}",
         title="{share} of what bots may spend of the request budget of {venue} is used",
-        text="The rest is kept for a kill: before it is touched bots are made to wait.",
+        text="The guard's own readings are in it. The rest is kept for a kill: before it is touched bots have to wait.",
         advice="Ask the bots to send less, or give the account an address of its own.",
+    ),
+    "budget.kill": Row(
+        severity=Severity.WARNING,
+        about="budget:{venue}",
+        title="{share} of what bots may spend of the request budget of {venue} is used, {kills} by the guard's kill",
+        text="Until the minute is over bots may have to wait, and so may the guard's readings of prices and accounts.",
+        advice="It ends with the minute. Do not press again what has ended flat: each press reads everything anew.",
+        page="/kill",
     ),
     "disk": Row(
         severity=Severity.WARNING,

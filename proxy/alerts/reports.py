@@ -11,11 +11,22 @@ from proxy.alerts.alert import Report, Severity
 from proxy.alerts.conditions_table import CONDITIONS
 from proxy.alerts.events_table import BROKE_OFF, EVENTS
 from proxy.alerts.row import Detail, Row
-from proxy.audit.words import safe
+from proxy.store.scope import bot_in, part_in_words
+from proxy.terminal import safe
 
 CONFIGURED_WATCHDOG: Final = "that is configured"
 """What the watchdog is called that the settings want and that never asked, so that its event and its condition are one
 alert."""
+
+_OTHERS_STAY: Final = "What others hold on the account stays"
+_OF_ALL: Final = {
+    "nothing_open": "The exchange shows no order and no position",
+    "dust_open": "What is left is below the exchange's minimum size",
+}
+_OF_A_BOT: Final = {
+    "nothing_open": f"Nothing of this bot is open. {_OTHERS_STAY}",
+    "dust_open": f"What is left of this bot is below the exchange's minimum size. {_OTHERS_STAY}",
+}
 
 _TEXT_MAX: Final = 200
 _KEY_MAX: Final = 120
@@ -89,6 +100,9 @@ def _words(detail: Detail) -> dict[str, str]:
     words["loosened_words"] = f"It loosens: {_text(loosened)}" if loosened else "It loosens nothing."
     if detail.get("watchdog") == "":
         words["watchdog"] = CONFIGURED_WATCHDOG
+    scope = _text(detail.get("scope", ""))
+    words["part"] = part_in_words(scope, words.get("account", "?"))
+    words |= _OF_A_BOT if bot_in(scope) else _OF_ALL
     words["trouble"] = _text(detail.get("trouble") or "see the kill's page")
     return words
 

@@ -183,8 +183,10 @@ class Sight:
             severity = Severity.CRITICAL if abs(offset_ms) > FAR_OFF_MS else None
             yield condition("clock.off", severity, venue=name, offset_ms=f"{offset_ms:+d}")
         spent = pieces.budget.spent()
-        if spent >= BUDGET_SHARE:
-            yield condition("budget", venue=name, share=f"{min(spent, 9.99):.0%}")
+        if spent.share >= BUDGET_SHARE:
+            by_kill = spent.by_kills > 0 and spent.share - spent.by_kills < 1
+            share, kills = _percent(spent.share), _percent(spent.by_kills)
+            yield condition("budget.kill" if by_kill else "budget", venue=name, share=share, kills=kills)
 
     def _anomalies(self) -> Iterator[Report]:
         """Above what the policy wants written down, where it has such a level."""
@@ -246,3 +248,7 @@ class Sight:
     def _forget(self, kind: str, kept: set[str]) -> None:
         for key in [each for each in self._since if each.startswith(kind) and each not in kept]:
             del self._since[key]
+
+
+def _percent(share: float) -> str:
+    return f"{min(share, 9.99):.0%}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from proxy import terminal
 from proxy.audit.query import JudgedCommand, Story
 from proxy.audit.replay import ReplayReport
 from proxy.audit.verify import VerifyReport
-from proxy.audit.words import in_words, safe
+from proxy.audit.words import in_words
 from proxy.store.codec import plain
+from proxy.terminal import json_text, safe
 from proxy.venues.binance.client_ids import inward, tag
 
 _PIPE_WIDTH: Final = 200
@@ -37,23 +38,18 @@ class Hindsight:
 
 
 def say(line: str) -> None:
-    """One line to standard output."""
-    print(safe(line))  # noqa: T201 - the command line's voice
+    """One line to standard output, bounded: what was recorded may be of any length."""
+    terminal.say(safe(line))
 
 
 def complain(line: str, name: str = "audit") -> None:
-    """One line to standard error, from the command ``name``."""
-    print(f"perpguard {name}: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
+    """One line to standard error, from the command ``name``, bounded."""
+    terminal.complain(name, safe(line))
 
 
 def complain_progress(done: int, of: int) -> None:
     """How far a verification is, to standard error."""
-    print(f"perpguard audit: {done} of {of} records", file=sys.stderr)  # noqa: T201 - the command line's voice
-
-
-def print_json(value: Any) -> None:
-    """``value`` in one line."""
-    print(_as_json(value))  # noqa: T201 - the command line's voice
+    terminal.complain("audit", f"{done} of {of} records")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -68,7 +64,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
     """Judged commands, one per row."""
     if as_json:
-        print_json([plain(row) for row in rows])
+        terminal.show_json([plain(row) for row in rows])
         return
     table = _table("time (UTC)", "bot", "account", "command", "verdict", "why", "id")
     for row in rows:
@@ -81,7 +77,7 @@ def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
 def print_story(story: Story, hindsight: Hindsight, *, as_json: bool) -> None:
     """Intent, decision and outcome of one request, and what its refused orders would have come to."""
     if as_json:
-        print_json({**asdict(story), "counterfactual": hindsight.body})
+        terminal.show_json({**asdict(story), "counterfactual": hindsight.body})
         return
     table = _table("what", "time (UTC)", "detail")
     if story.intent is not None:
@@ -100,14 +96,14 @@ def print_story(story: Story, hindsight: Hindsight, *, as_json: bool) -> None:
     for when, detail in hindsight.lines:
         table.add_row(*_cells("had it been sent", when, detail))
     for record in story.others:
-        table.add_row(*_cells(record["kind"], record["at"], _as_json(record)))
+        table.add_row(*_cells(record["kind"], record["at"], json_text(record)))
     _console().print(table)
 
 
 def print_verification(report: VerifyReport, *, as_json: bool) -> None:
     """Whether the archive is whole."""
     if as_json:
-        print_json(plain(report))
+        terminal.show_json(plain(report))
         return
     if report.ok:
         say(f"OK: {report.records} records in {len(report.chains)} chains, all whole, head {report.head_hash}")
@@ -136,7 +132,7 @@ def _signed(report: VerifyReport) -> str:
 def print_export(records: int, *, signed_by: str, as_json: bool) -> None:
     """That an export is as it was written, and by whom, where a key was given that tells."""
     if as_json:
-        print_json({"ok": True, "records": records, "signed_by": signed_by})
+        terminal.show_json({"ok": True, "records": records, "signed_by": signed_by})
         return
     whole = f", nothing is missing, signed by the key {signed_by}" if signed_by else ""
     say(f"OK: {records} records, their hashes fit{whole}")
@@ -145,7 +141,7 @@ def print_export(records: int, *, signed_by: str, as_json: bool) -> None:
 def print_replay(report: ReplayReport, *, signed_by: str, as_json: bool) -> None:
     """Whether everything was decided as it would be again. ``signed_by`` is the key that signed an export, if known."""
     if as_json:
-        print_json({"agree": report.agree, "signed_by": signed_by, **plain(report)})
+        terminal.show_json({"agree": report.agree, "signed_by": signed_by, **plain(report)})
         return
     if not report.decisions:
         say("nothing to replay: there is no decision among these records")
@@ -196,7 +192,7 @@ def _named(record: dict[str, Any], upstream_id: str) -> str:
 
 def _came_of_it(outcome: dict[str, Any]) -> str:
     details = [f"{name} {outcome[name]}" for name in ("http_status", "venue_code") if outcome.get(name) is not None]
-    items = [_as_json(each) for each in outcome.get("items", ())]
+    items = [json_text(each) for each in outcome.get("items", ())]
     return "; ".join([outcome["result"], *details, *items])
 
 
@@ -214,8 +210,3 @@ def _cells(*values: object) -> list[Text]:
 
 def _console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-
-
-def _as_json(value: Any) -> str:
-    # ASCII only: JSON leaves the C1 controls and U+2028 alone, terminals and line readers do not.
-    return json.dumps(value, ensure_ascii=True, default=str)

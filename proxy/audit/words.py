@@ -1,11 +1,9 @@
-"""Commands, decisions and untrusted text as a person at a terminal should see them."""
+"""Commands as a person should see them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
-
-_SHOWN_CHARACTERS_MAX: Final = 400
+from typing import Any
 
 
 def in_words(command: Mapping[str, Any]) -> str:
@@ -36,20 +34,6 @@ def in_words(command: Mapping[str, Any]) -> str:
             return f"arm dead-man timer of {symbol} at {command.get('countdown_ms')} ms"
         case _:
             return f"{name} {symbol}"
-
-
-def safe(text: object) -> str:
-    """``text`` spelled out, and bounded: for what may be of any length and need not be seen to its end."""
-    whole = str(text)
-    return spelled_out(whole if len(whole) <= _SHOWN_CHARACTERS_MAX else whole[:_SHOWN_CHARACTERS_MAX] + "…")
-
-
-def spelled_out(text: str) -> str:
-    """``text`` with everything a terminal could obey or hide spelled out.
-
-    Not printable are control characters, ANSI escapes, line separators, and the marks that turn text around.
-    """
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _placed(command: Mapping[str, Any]) -> str:

@@ -91,6 +91,7 @@ class Meter:
         self._others = others
         # One for each account of the vault and limit, one for each source address.
         self._windows: dict[Counter, Window] = {}
+        self._kills: dict[Counter, Window] = {}
         self.steady_s = steady_s
         self._silences = Silences(steady_s, machine)
 
@@ -154,6 +155,14 @@ class Meter:
             self._window(counter).begin(amount)
         return Charge(self, payer, spend, self._now_ms())
 
+    def by_kill(self, payer: Payer, spend: Spend) -> None:
+        """What is spent now is spent by the guard's own kill, or by its looks at what it has made flat."""
+        now_ms = self._now_ms()
+        for counter, amount in _amounts(payer, spend):
+            window = self._kills.setdefault(counter, Window(counter.limit.period_ms))
+            window.begin(amount)
+            window.end(amount, now_ms, now_ms, None)
+
     def ended(self, payer: Payer, spend: Spend, sent_ms: int, reported: Mapping[Limit, int]) -> None:
         """See ``Charge.end``."""
         now_ms = self._now_ms()
@@ -193,10 +202,16 @@ class Meter:
 
     def shares(self) -> dict[str, float]:
         """By counter, how much is, or may be, used in the present window, as a part of what bots may spend in it."""
-        return {
-            counter.field: self.used(counter) / max(self.budget.limit(counter) - self.budget.reserve(counter), 1)
-            for counter in list(self._windows)
-        }
+        return {counter.field: self.used(counter) / self._free(counter) for counter in list(self._windows)}
+
+    def shares_of_kills(self) -> dict[str, float]:
+        """What of these shares kills have spent that this process runs."""
+        now_ms = self._now_ms()
+        return {counter.field: window.used(now_ms) / self._free(counter) for counter, window in self._kills.items()}
+
+    def _free(self, counter: Counter) -> int:
+        """What bots may spend of a limit in one window."""
+        return max(self.budget.limit(counter) - self.budget.reserve(counter), 1)
 
     def _minute_left_s(self, address: str, sent_s: float | None) -> int:
         """Until the venue counts the weight anew; a second where it has begun to since."""

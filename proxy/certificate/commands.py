@@ -7,7 +7,6 @@ be asked.
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.audit.asking import NOT_OK, OK, UsageError, answered
-from proxy.audit.pages import complain, print_json, print_table, say
+from proxy.audit.pages import complain, print_table, say
 from proxy.certificate.content import PressCertificate
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.certificate.proof import NotProven
@@ -24,8 +23,8 @@ from proxy.certificate.signing import BYTES_MAX, NotGenuine, TrustedKey, trusted
 from proxy.certificate.verifying import OfAnotherKill, read, verify
 from proxy.certificate.words import details, findings, head
 from proxy.clock import utc_now
-from proxy.vault.passphrase import read_passphrase
-from proxy.vault.vault import Vault
+from proxy.terminal import show_json
+from proxy.vault.opening import open_vault, person_here
 
 _NAME: Final = "certificate"
 _PEM_BYTES_MAX: Final = 4096
@@ -77,14 +76,14 @@ def _verify(args: argparse.Namespace) -> int:
     except (NotGenuine, NotProven) as trouble:
         genuine = isinstance(trouble, NotProven | OfAnotherKill)
         if args.json:
-            print_json({"verified": False, "genuine": genuine, "problem": str(trouble)})
+            show_json({"verified": False, "genuine": genuine, "problem": str(trouble)})
         else:
             say(f"NOT VERIFIED: {trouble}")
         return NOT_OK
     sentences = findings(verified)
     if args.json:
         row = head(verified.certificate)
-        print_json({"verified": True, "genuine": True, **row, "proves_flat": verified.proves_flat, "words": sentences})
+        show_json({"verified": True, "genuine": True, **row, "proves_flat": verified.proves_flat, "words": sentences})
     else:
         for line in sentences:
             say(line)
@@ -102,7 +101,7 @@ def _list(args: argparse.Namespace) -> int:
         except NotGenuine as trouble:
             rows.append({"id": certificate_id, "problem": str(trouble)})
     if args.json:
-        print_json(rows)
+        show_json(rows)
         return OK
     columns = ("id", "kind", "subject", "phase", "pressed_at", "by", "problem")
     print_table(columns, [[str(row.get(column, "")) for column in columns] for row in rows])
@@ -157,7 +156,7 @@ def _key(args: argparse.Namespace) -> int:
         raise UsageError(f"there is no key in {path.parent} yet: `perpguard up` makes one, and so does the first kill")
     key = _trusted(path, pem)
     if args.json:
-        print_json({"key_id": key.key_id, "public_key": pem.decode("ascii"), "path": str(path)})
+        show_json({"key_id": key.key_id, "public_key": pem.decode("ascii"), "path": str(path)})
     else:
         say(f"key {key.key_id}")
         for line in pem.decode("ascii").splitlines():
@@ -166,9 +165,7 @@ def _key(args: argparse.Namespace) -> int:
 
 
 def _rotate(args: argparse.Namespace) -> int:
-    prompt = getpass.getpass if sys.stdin.isatty() else None
-    passphrase = read_passphrase(environment=os.environ, file=args.passphrase_file, prompt=prompt)
-    vault = Vault.open(args.data_dir / "vault" / "vault.json", passphrase)
+    vault = open_vault(args.data_dir, environment=os.environ, file=args.passphrase_file, prompt=person_here())
     vault.rotate_signing_key(utc_now())
     keeper = CertificateKeeper(args.data_dir, vault, utc_now)
     key = keeper.publish_key()

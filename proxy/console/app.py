@@ -41,7 +41,7 @@ from proxy.console.rearm_pages import RearmPages
 from proxy.console.rearming import RearmApi
 from proxy.console.reasons_api import ReasonsApi
 from proxy.console.reducing import ReduceApi
-from proxy.console.rendering import Rendering
+from proxy.console.rendering import KILL_COMMAND, Rendering
 from proxy.console.routing import TurnedAway, turned_away_by
 from proxy.console.shell import Shell
 from proxy.console.sign_in import SignIn
@@ -66,15 +66,17 @@ def create_console(
     hosts: Collection[str] = (),
     https: bool = False,
     commands: CommandDesk | None = None,
+    kill_command: str = KILL_COMMAND,
 ) -> FastAPI:
     """The application. ``people`` are who may sign in; without them nobody can, and the control token alone opens
     the API. ``note`` hears who came, went and failed to.
 
     ``hosts`` are further names this port answers to, besides the loopback's; the warden adds its ``control_host``.
     ``https`` says that browsers reach it by TLS: cookies are Secure then. ``commands`` checks signed ones; without it
-    there is no such route. ValueError for a token that is too short.
+    there is no such route. ``kill_command`` is what stops the desk from the guard's machine. ValueError for a token
+    that is too short.
     """
-    render = Rendering()
+    render = Rendering(kill_command)
     door = Door(token=token, people=people, https=https, now=now, note=note)
     app = FastAPI(
         title="perpguard control",

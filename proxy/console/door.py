@@ -24,10 +24,10 @@ from proxy.console.sessions import AGE_MAX, Session, Sessions
 from proxy.people.names import bare
 from proxy.people.register import CodeMissing, Register
 from proxy.people.users import People, User, UserState
+from proxy.settings import TOKEN_LENGTH_MIN
 
 T = TypeVar("T")
 
-TOKEN_LENGTH_MIN: Final = 16
 FAILURES_OF_PERSON_MAX: Final = 20
 """More than an address has: one guesser must not be able to lock a person out alone."""
 PROVING_MAX: Final = 2

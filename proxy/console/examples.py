@@ -72,7 +72,7 @@ DESK: Final = DeskView(
             clock_offset_ms=12,
         ),
     ),
-    bots=(BotView(name="momentum", account="main", key_hint="pg_…a91c", key_state="live", anomaly=0.12, why=""),),
+    bots=(BotView(name="momentum", account="main", key_hint="pg_…a91c", key_state="active", anomaly=0.12, why=""),),
     drill=LastDrill(id=_ID, kind="practice", at=_AT, age_s=86_400.0, passed=True, phase="FLAT", account="main"),
     archive=ArchiveView(opened=True, trouble=""),
 )

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from proxy.console.answers import Refusal
 from proxy.console.routing import add
+from proxy.settings import TOKEN_LENGTH_MIN
 
-TOKEN_LENGTH_MIN: Final = 16
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 

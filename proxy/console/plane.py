@@ -88,9 +88,9 @@ class ControlPlane(Protocol):
     async def blocked(
         self, *, bot: str | None, rule: str | None, account: str | None, limit: int, before: str | None = None
     ) -> Mapping[str, Any]:
-        """One page of the newest refusals: blocked (time, bot, account, command in words, rule, code, observed, limit,
-        headroom, message, decision id), next (what ``before`` goes on with; a page may be short, even empty, and not
-        be the last, which has None).
+        """One page of the newest refusals: blocked (id, at, bot, account, command in words, rule, code, observed,
+        limit, headroom, message), next (what ``before`` goes on with; a page may be short, even empty, and not be the
+        last, which has None).
 
         Raises ``ControlRefused`` for a ``before`` that no page gave.
         """

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proxy.store.scope import bot_in, part_in_words
+
 _STEPS: Final = (
     ("ENGAGED", "Pressed"),
     ("KEYS_DISABLED", "Bots blocked"),
@@ -32,7 +34,8 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountProgress:
-    """One account's kill. ``end`` is empty while it runs, ``certificate`` until there is one: then it is its id."""
+    """One account's kill, or that of a bot's part of it. ``end`` is empty while it runs, ``certificate`` until there is
+    one: then it is its id."""
 
     name: str
     phase: str
@@ -65,6 +68,11 @@ class Progress:
     unreadable: bool = False
     left_open: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+
+    @property
+    def bot(self) -> str:
+        """The bot whose part alone it makes flat; empty where it is of whole accounts."""
+        return bot_in(self.scope)
 
     @property
     def flat_but_dust(self) -> bool:
@@ -119,13 +127,12 @@ def rows_of(rows: Sequence[Mapping[str, Any]], most: int) -> list[BlockedRow]:
     """The plane's refusals, fit to be shown."""
     return [
         BlockedRow(
-            at=text(row.get("time", row.get("at"))),
-            rule=text(row.get("rule", row.get("rule_id"))),
+            at=text(row.get("at")),
             **{
                 name: text(row.get(name))
-                for name in ("bot", "account", "command", "code", "observed", "limit", "headroom", "message")
+                for name in ("bot", "account", "command", "rule", "code", "observed", "limit", "headroom", "message")
             },
-            decision_id=text(row.get("decision_id", row.get("id"))),
+            decision_id=text(row.get("id")),
         )
         for row in rows[:most]
     ]
@@ -138,13 +145,12 @@ def text(value: object) -> str:
 
 def _account(account: Mapping[str, Any], certified: Callable[[str], bool]) -> AccountProgress:
     phase, job_id = text(account.get("phase")), text(account.get("job_id"))
-    read_backs = account.get("read_backs")
     return AccountProgress(
-        name=text(account.get("name", account.get("account"))),
+        name=part_in_words(text(account.get("scope")), text(account.get("name"))),
         phase=phase,
         end=phase if phase in _ENDS else "",
         stages=_stages(phase),
-        read_backs=min(read_backs if isinstance(read_backs, int) else len(read_backs or ()), _READ_BACKS),
+        read_backs=min(len(account.get("read_backs") or ()), _READ_BACKS),
         story=tuple(_told(step) for step in list(account.get("steps") or ())[-_STORY_MAX:]),
         left=tuple(text(each) for each in list(account.get("left") or ())[:_LEFT_MAX]),
         why=text(account.get("why")),

@@ -20,16 +20,21 @@ from proxy.console.answers import Page
 _HERE: Final = Path(__file__).parent
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 
+KILL_COMMAND: Final = 'perpguard kill --by NAME --reason "..."'
+"""What the pages say where nobody said which guard this is."""
+
 
 class Rendering:
     """Every template, read at start: a broken one fails there, not under the button."""
 
-    def __init__(self) -> None:
+    def __init__(self, kill_command: str = KILL_COMMAND) -> None:
+        """``kill_command`` is what stops the desk from the guard's machine."""
         self._templates = _environment()
+        self._of_all = {"kill_command": kill_command}
 
     def page(self, template: str, status: int = 200, **values: Any) -> Page:
         """A template with its values."""
-        return Page(self._templates.get_template(template).render(values), status_code=status)
+        return Page(self._templates.get_template(template).render(self._of_all | values), status_code=status)
 
 
 @cache

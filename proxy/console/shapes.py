@@ -74,7 +74,8 @@ class AccountKill(AccountReport):
 
 
 class Kill(TypedDict):
-    """The newest job. ``flat_ms`` is the last account's, ``null`` while one is not flat.
+    """The newest job. It is ``running``, and not ``flat``, until what was on the wire at the press is over, also where
+    every account has ended flat before. ``flat_ms`` is the last account's, ``null`` while one is not flat.
 
     ``left_open`` are the scopes, account or bot, whose last kill was an earlier one and did not end flat;
     ``unreadable`` the accounts of whose last kill the journal cannot be read: where there is no other, the rest is

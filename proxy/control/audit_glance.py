@@ -9,7 +9,6 @@ from proxy.audit.place import ArchiveUnavailable
 from proxy.audit.query import events_back
 from proxy.audit.reader import ArchiveHead, ArchiveReader
 from proxy.audit.verification import Verified
-from proxy.audit.words import safe
 from proxy.console.audit_plane import (
     AnchorView,
     AuditView,
@@ -22,6 +21,7 @@ from proxy.console.audit_plane import (
 from proxy.control.archive_looks import UNREADABLE
 from proxy.looks import Looks
 from proxy.store.codec import dump, plain
+from proxy.terminal import safe
 from proxy.warden.scribe import Scribe
 
 EVENTS_LOOKED_AT: Final = 20_000

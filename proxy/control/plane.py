@@ -37,6 +37,7 @@ from proxy.policy.waiting import Pending
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Scope
+from proxy.store.ownership import DeskTaken
 
 T = TypeVar("T")
 
@@ -144,17 +145,23 @@ class Control:
         }
 
     async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
-        """Make every account of a scope reduce-only."""
+        """Make every account of a scope reduce-only, also where trouble with one of them is to be told."""
         parsed = self._scope(scope)
-        covered = self._kill.roster.accounts(parsed)
-        try:
-            reduced = [account for account in covered if await self._kill.reduce(account, by, reason)]
-        except STORE_TROUBLE as trouble:
-            raise ControlRefused(f"{scope} goes on as it was: the store did not answer") from trouble
+        reduced, so_before, troubles = list[str](), list[str](), dict[str, Exception]()
+        for account in self._kill.roster.accounts(parsed):
+            try:
+                changed = await self._kill.reduce(account, by, reason)
+            except STORE_TROUBLE as trouble:
+                troubles[account] = trouble
+            else:
+                (reduced if changed else so_before).append(account)
+        if troubles:
+            raise ControlRefused(_not_reduced(scope, reduced, so_before, troubles))
         return {"scope": str(parsed), "reduced": reduced}
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
-        """The newest job of every account the last press covered, from the moment that it was pressed.
+        """The newest job of every account the last press covered, from the moment that it was pressed until what was
+        on the wire is over: what ended flat before that may be begun once more.
 
         Besides: what earlier presses left open, and accounts whose newest journal cannot be read.
         """
@@ -162,18 +169,19 @@ class Control:
         if not reports:
             return {**_UNTOLD, "unreadable": unreadable} if unreadable else None
         newest = max(report.started_at for report in reports)
-        current = [report for report in reports if not report.phase.final or report.started_at == newest]
+        under_way = [report for report in reports if not report.phase.final or self._is_followed(report)]
+        current = [report for report in reports if report in under_way or report.started_at == newest]
         earlier = [report for report in reports if report not in current]
         flat_times = [report.flat_ms for report in current if report.flat_ms is not None]
         return {
-            "running": any(not report.phase.final for report in current),
+            "running": bool(under_way),
             "scope": current[0].scope,
             "by": current[0].by,
             "reason": current[0].reason,
             "started_at": plain(current[0].started_at),
             "blocked_ms": current[0].blocked_ms,
-            "flat": all(report.flat for report in current),
-            "flat_ms": max(flat_times, default=None) if len(flat_times) == len(current) else None,
+            "flat": not under_way and all(report.flat for report in current),
+            "flat_ms": max(flat_times) if not under_way and len(flat_times) == len(current) else None,
             "accounts": [
                 plain(report) | {"name": report.account, "exchange_key": self._kill.key_outcome(report)}
                 for report in current
@@ -181,6 +189,9 @@ class Control:
             "left_open": sorted(_left_open(earlier, reports)),
             "unreadable": unreadable,
         }
+
+    def _is_followed(self, report: AccountReport) -> bool:
+        return report.account in self._kill.working(Scope.parse(report.scope).bot)
 
     async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
         """Put a policy in force, or on the list when it loosens anything."""
@@ -239,6 +250,24 @@ async def _override_or_refusal(asked: Awaitable[OverrideState]) -> OverrideView:
         return override_view(await asked)
     except OverrideRefused as refusal:
         raise ControlRefused(str(refusal), refusal.reasons) from refusal
+
+
+def _not_reduced(
+    scope: str, reduced: Sequence[str], so_before: Sequence[str], troubles: Mapping[str, Exception]
+) -> str:
+    """Which accounts of a scope go on as they were, and why; and which are reduce-only all the same."""
+    why = {
+        account: trouble.said if isinstance(trouble, DeskTaken) else "the store did not answer"
+        for account, trouble in troubles.items()
+    }
+    if not reduced and not so_before:
+        return f"{scope} goes on as it was: {'; '.join(dict.fromkeys(why.values()))}"
+    parts = [f"{account} goes on as it was ({said})" for account, said in why.items()]
+    if reduced:
+        parts.append(f"reduce-only now: {', '.join(reduced)}")
+    if so_before:
+        parts.append(f"reduce-only or stopped before: {', '.join(so_before)}")
+    return "; ".join(parts)
 
 
 def _left_open(earlier: Sequence[AccountReport], reports: Sequence[AccountReport]) -> set[str]:

@@ -19,6 +19,7 @@ from rich.markup import escape
 from proxy.demo.bot import connect
 from proxy.demo.ending import ends_in_order
 from proxy.demo.world import BOT, DemoFailed, World
+from proxy.terminal import show_json, spelled_out
 
 COUNTED_TIMEOUT_S: Final = 20.0
 KILL_TIMEOUT_S: Final = 45.0
@@ -59,7 +60,7 @@ def run(*, once: bool, as_json: bool) -> int:
             world = World(Path(directory), POLICY, gate_port=ports[0], control_port=ports[1])
             return _tell(world, console, once=once, as_json=as_json)
     except DemoFailed as failure:
-        console.print(f"[red]demo failed:[/red] {escape(str(failure))}")
+        console.print(f"[red]demo failed:[/red] {escape(spelled_out(str(failure)))}")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\n")
@@ -81,7 +82,7 @@ def _tell(world: World, console: Console, *, once: bool, as_json: bool) -> int:
         holds = told.holds()
         if as_json:
             story = {"orders_sent": told.sent, "orders_blocked": told.blocked, "kill": told.kill, "audit": told.audit}
-            print(json.dumps(story))  # noqa: T201 - the command's own output
+            show_json(story)
         if not once and holds:
             _stay_up(world, console)
     return 0 if holds else 1
@@ -170,7 +171,7 @@ class Story:
         try:
             self._bot.create_order("BTC/USDT:USDT", "market", "buy", 0.001)
         except ccxt.PermissionDenied as refused:
-            self._console.print(f"  [green]refused[/green] buy 0.001 BTC: {escape(str(refused))[:160]}")
+            self._console.print(f"  [green]refused[/green] buy 0.001 BTC: {escape(spelled_out(str(refused)))[:160]}")
             return
         raise DemoFailed("an order passed after the button was pressed")
 
@@ -206,7 +207,7 @@ class Story:
                 "headroom": headers.get("x-guard-headroom"),
             }
             self._told.blocked.append(breach)
-            self._console.print(f"  [red]refused[/red] {words}\n          {escape(str(refused))}")
+            self._console.print(f"  [red]refused[/red] {words}\n          {escape(spelled_out(str(refused)))}")
             return breach
         raise DemoFailed(f"{words}: passed, but the policy must refuse it")
 

@@ -17,6 +17,7 @@ import httpx
 
 from proxy.clock import utc_now
 from proxy.vault.keys import GuardKey, Secret
+from proxy.vault.opening import vault_path
 from proxy.vault.vault import Vault
 
 ACCOUNT: Final = "demo"
@@ -178,7 +179,7 @@ class World:
 
     def _fill_vault(self) -> None:
         now = utc_now()
-        vault = Vault.create(self.data_dir / "vault" / "vault.json", self._passphrase)
+        vault = Vault.create(vault_path(self.data_dir), self._passphrase)
         vault.add_exchange_key(
             account=ACCOUNT, venue=VENUE, api_key=self.exchange_key, api_secret=self.exchange_secret, now=now
         )

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.terminal import complain, remark, say, show_json
+
 if TYPE_CHECKING:
     from proxy.drill.book import CopiedBook
     from proxy.drill.shelf import DrillReport
@@ -72,32 +74,27 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _keys(args: argparse.Namespace) -> tuple[ExchangeKey, ...]:
-    from getpass import getpass
-
-    from proxy.vault.passphrase import read_passphrase
-    from proxy.vault.vault import Vault
+    from proxy.vault.opening import open_vault, person_here
 
     file = args.passphrase_file or args.settings.passphrase_file
-    prompt = getpass if sys.stdin.isatty() else None
-    passphrase = read_passphrase(environment=os.environ, file=file, prompt=prompt)
-    vault = Vault.open(args.settings.data_dir / "vault" / "vault.json", passphrase)
+    vault = open_vault(args.settings.data_dir, environment=os.environ, file=file, prompt=person_here())
     return tuple(key for key in vault.accounts() if args.account is None or key.account in args.account)
 
 
 def _practice(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
     import asyncio
 
-    from proxy.app import policy_path
     from proxy.audit.place import archive_place
     from proxy.drill.practice import rehearse
     from proxy.drill.rate import highest_rate_per_s
     from proxy.policy.reading import read_policy
+    from proxy.policy.shelf import policy_path
 
     _, policy = read_policy(policy_path(args.settings))
     seen = highest_rate_per_s(archive_place(args.settings.data_dir), at)
-    _say(f"reading the book of {', '.join(key.account for key in keys)}; highest rate seen: {seen} a second")
+    remark(f"reading the book of {', '.join(key.account for key in keys)}; highest rate seen: {seen} a second")
     books = asyncio.run(_books(args, keys, at))
-    return rehearse(books, policy, by=args.by, seen_per_s=seen, at=at, say=_say)
+    return rehearse(books, policy, by=args.by, seen_per_s=seen, at=at, say=remark)
 
 
 async def _books(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> dict[str, CopiedBook]:
@@ -117,17 +114,17 @@ async def _books(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: da
 def _dry(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
     import asyncio
 
-    from proxy.app import policy_path
     from proxy.drill.dry import never_sends, rehearse_dry
     from proxy.kill.hands import VenueHands
     from proxy.policy.reading import load_policy
+    from proxy.policy.shelf import policy_path
 
     flatten = load_policy(policy_path(args.settings)).kill.flatten
 
     async def rehearsed() -> DrillReport:
         hands = [VenueHands(never_sends(_venue(args, key))) for key in keys]
         try:
-            return await rehearse_dry(hands, flatten, by=args.by, at=at, say=_say)
+            return await rehearse_dry(hands, flatten, by=args.by, at=at, say=remark)
         finally:
             for each in hands:
                 await each.aclose()
@@ -152,9 +149,12 @@ def _venue(args: argparse.Namespace, key: ExchangeKey) -> Any:
 def _list(args: argparse.Namespace) -> int:
     from proxy.drill.shelf import drills
 
-    for report in drills(args.settings.data_dir):
+    reports = drills(args.settings.data_dir)
+    if not reports:
+        say("there was no drill yet: perpguard drill --by NAME")
+    for report in reports:
         result = "passed" if report.passed else "NOT PASSED"
-        _out(f"{report.id}  {report.at:%Y-%m-%d %H:%M} UTC  {report.kind}  {report.phase}  {result}  by {report.by}")
+        say(f"{report.id}  {report.at:%Y-%m-%d %H:%M} UTC  {report.kind}  {report.phase}  {result}  by {report.by}")
     return PASSED
 
 
@@ -170,43 +170,33 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _print(report: DrillReport, *, as_json: bool) -> None:
-    from proxy.store.codec import dump, plain
+    from proxy.store.codec import plain
 
     if as_json:
-        _out(dump(plain(report)).decode())
+        show_json(plain(report))
         return
-    _out(f"drill {report.id} ({report.kind}), by {report.by}: {'passed' if report.passed else 'NOT PASSED'}")
-    _out(f"  blocked after {report.blocked_ms} ms")
+    say(f"drill {report.id} ({report.kind}), by {report.by}: {'passed' if report.passed else 'NOT PASSED'}")
+    say(f"  blocked after {report.blocked_ms} ms")
     if report.kind == "practice":
         taken = "" if report.taken is None else f", {report.taken} taken by the exchange"
         rate = f"{report.rate_per_s:g} a second; most seen: {report.rate_seen_per_s:g}"
-        _out(f"  {report.sent} orders sent{taken}, {rate}")
-        _out(f"  orders of bots that arrived after that: {report.arrived_after_blocked}")
+        say(f"  {report.sent} orders sent{taken}, {rate}")
+        say(f"  orders of bots that arrived after that: {report.arrived_after_blocked}")
     for each in report.accounts:
         times = (
             f"cancelled {each.cancelled_ms} ms, flat {each.flat_ms} ms, proven {each.verified_ms} ms after the press"
         )
-        _out(f"  {each.account}: {each.phase}; {each.positions} positions, {each.orders} orders")
-        _out(f"    {times}")
-        _out(f"    cost {each.cost or 'not known'}, estimated {each.cost_estimate or 'not known'}")
+        say(f"  {each.account}: {each.phase}; {each.positions} positions, {each.orders} orders")
+        say(f"    {times}")
+        say(f"    cost {each.cost or 'not known'}, estimated {each.cost_estimate or 'not known'}")
         for line in (*each.left, each.trouble):
             if line:
-                _out(f"    {line}")
+                say(f"    {line}")
     for line in (*report.not_copied, report.trouble):
         if line:
-            _out(f"  {line}")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command's own output
-
-
-def _out(line: str) -> None:
-    from proxy.audit.words import spelled_out
-
-    print(spelled_out(line))  # noqa: T201 - a command's own output
+            say(f"  {line}")
 
 
 def _failed(words: str, code: int) -> int:
-    print(f"perpguard drill: {words}", file=sys.stderr)  # noqa: T201 - a command's own output
+    complain("drill", words)
     return code

@@ -22,6 +22,7 @@ from proxy.demo.bot import connect
 from proxy.demo.world import VENUE, DemoFailed, World
 from proxy.drill.book import CopiedBook
 from proxy.vault.keys import GuardKey, Secret
+from proxy.vault.opening import vault_path
 from proxy.vault.vault import Vault
 from rules.model import MarginMode
 from rules.snapshot import OpenOrder, Position
@@ -66,7 +67,7 @@ class DrillWorld(World):
 
     def _fill_vault(self) -> None:
         now = utc_now()
-        vault = Vault.create(self.data_dir / "vault" / "vault.json", self._passphrase)
+        vault = Vault.create(vault_path(self.data_dir), self._passphrase)
         for account, (key, secret) in self._keys.items():
             vault.add_exchange_key(account=account, venue=VENUE, api_key=key, api_secret=secret, now=now)
             self.bot_keys[account] = vault.issue(bot=BOT, account=account, label="drill", now=now)

@@ -35,12 +35,7 @@ def plain_text(value: Decimal | int | datetime) -> str:
 def guarded(text: str) -> str:
     """Text that no spreadsheet calculates: what begins like a formula begins with a quote instead.
 
-    So does what begins with a quote already, so that ``unguarded`` gives back every text.
+    So does what begins with a quote already, so that whoever takes one quote off has every text back.
     """
     begins = text.lstrip(" ")[:1]
     return _GUARD + text if begins and (begins in _FORMULA_STARTS or text.startswith(_GUARD)) else text
-
-
-def unguarded(cell: str) -> str:
-    """The text that ``guarded`` was given."""
-    return cell.removeprefix(_GUARD)

@@ -35,8 +35,7 @@ from proxy.store.view import View
 from proxy.venues.binance.replies import Reply
 from rules.attempts import refused_at_size
 from rules.decision import Decision, Verdict
-from rules.engine import clear, decide_batch
-from rules.intent import intent_of
+from rules.engine import clear, decide_batch, intents
 from rules.model import Command, Intent
 from rules.policy import Policy
 from rules.snapshot import Snapshot
@@ -120,10 +119,17 @@ class Judge:
             return structs.replace(ruling, records=())
         return ruling
 
-    def risky(self, request: JudgedRequest) -> list[int]:
-        """The places of the commands that may add risk, as far as this process last saw. Nothing is judged by it."""
-        _, known = self._known(request, reachable=True)
-        return [place for place, command in enumerate(request.commands) if intent_of(command, known).adds_risk]
+    async def risky(self, request: JudgedRequest) -> list[int]:
+        """The places of the commands that would add risk, on the account as it is now. Nothing is judged or held.
+
+        A store that does not answer leaves what this process last saw.
+        """
+        last, picture = self._known(request, reachable=True)
+        with suppress(StoreUnavailable):
+            seen = await self._store.look(request.subject.account)
+            picture = replace(picture, account=seen.account, holds=seen.holds)
+        found = intents(request.commands, picture, last.policy or self._policy)
+        return [place for place, intent in enumerate(found) if intent.adds_risk]
 
     def heard(self, subject: Subject, command: Command, reply: Reply) -> None:
         """The venue answered ``command``. To be told before the bot is, for its next order may come at once."""

@@ -133,7 +133,7 @@ class OrderDesk:
 
     async def _carry(self, request: VenueRequest, identity: Identity, virtual: Virtual | None = None) -> Answer:
         judged = self._to_judge(request, identity)
-        if request.unreadable and (risky := self._judge.risky(judged)):
+        if request.unreadable and (risky := await self._judge.risky(judged)):
             request = beside_unreadable(request, risky)
             judged = self._to_judge(request, identity)
         if not request.commands:

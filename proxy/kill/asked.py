@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +43,22 @@ def fitting(text: str) -> str:
 def note_asked(data_dir: Path, scope: Scope, asked: Asked) -> None:
     """Write a press down, in place of the last one of its scope. It is in the kernel's hands, not on the platter: the
     death of the process does not take it away, and the stop does not wait for the disk."""
-    path = _path(data_dir, scope)
     with suppress(OSError):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        give_folder_to_owner_of(path.parent.parent, path.parent)
-        descriptor = os.open(path, _WRITING, 0o600)
-        try:
-            give_to_owner_of(path.parent, descriptor)
-            if os.fstat(descriptor).st_nlink == 1:  # Its other name may be that of a file of root's.
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, json.dumps({"by": asked.by, "reason": asked.reason}).encode())
-        finally:
-            os.close(descriptor)
+        write_note(_path(data_dir, scope), {"by": asked.by, "reason": asked.reason})
+
+
+def write_note(path: Path, said: Mapping[str, object]) -> None:
+    """One small file in ``kill/``, in the kernel's hands when this returns. Raises ``OSError``."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    give_folder_to_owner_of(path.parent.parent, path.parent)
+    descriptor = os.open(path, _WRITING, 0o600)
+    try:
+        give_to_owner_of(path.parent, descriptor)
+        if os.fstat(descriptor).st_nlink == 1:  # Its other name may be that of a file of root's.
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(said).encode())
+    finally:
+        os.close(descriptor)
 
 
 def answered(data_dir: Path, scope: Scope) -> None:
@@ -89,8 +94,13 @@ def asked_at(data_dir: Path, scope: Scope) -> float | None:
 
 def noted(data_dir: Path) -> frozenset[Scope]:
     """Every scope with a note."""
+    return scopes_noted(data_dir / "kill" / "asked")
+
+
+def scopes_noted(folder: Path) -> frozenset[Scope]:
+    """Every scope that a folder of notes has one of."""
     try:
-        names = [path.name for path in (data_dir / "kill" / "asked").iterdir()]
+        names = [path.name for path in folder.iterdir()]
     except OSError:
         return frozenset()
     found = set()
@@ -101,4 +111,9 @@ def noted(data_dir: Path) -> frozenset[Scope]:
 
 
 def _path(data_dir: Path, scope: Scope) -> Path:
-    return data_dir / "kill" / "asked" / str(scope).replace(":", ".", 1)
+    return data_dir / "kill" / "asked" / note_name(scope)
+
+
+def note_name(scope: Scope) -> str:
+    """The name of a scope's note in its folder."""
+    return str(scope).replace(":", ".", 1)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 from proxy.accounts.troubles import VenueRefused
@@ -58,6 +59,11 @@ class BotHands(VenueHands):
         self._fired = FiredOrders(self._bot_way, tag, clock)
         self._orders: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
 
+    @property
+    def share(self) -> OwnShare:
+        """What is known of the bot's shares."""
+        return self._share
+
     def recall(self, journals: Iterable[Journal], now: datetime) -> None:
         """Take up what these jobs of the bot's kill on this account have closed, oldest first: whoever ran them may
         have died before the shares showed it."""
@@ -85,6 +91,7 @@ class BotHands(VenueHands):
             plain_orders=own[OrderKind.PLAIN],
             conditional_orders=own[OrderKind.CONDITIONAL],
             algo_orders=own[OrderKind.ALGO],
+            exits=reading.exits.intersection(chain(*own.values())),
             positions=tuple(legs),
             unread=(*reading.unread, *not_known),
         )

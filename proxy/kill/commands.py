@@ -143,7 +143,19 @@ class _Press:
             self._done = f"entries of {self._scope} are stopped on this machine and stay so until re-armed"
         except OSError as trouble:
             self._done = f"nothing: the sentinel could not be written ({trouble})"
+        self._say_whose()
         self._telling.say(self._done)
+
+    def _say_whose(self) -> None:
+        """Which guard it is: a folder that an older one has left takes a press as well, and stops nothing that trades.
+
+        Said once the gates are stopped: no terminal that holds its lines back holds the press back.
+        """
+        where = self._data_dir
+        with suppress(OSError):  # The working directory may be gone.
+            where = where.absolute()
+        settings = f"settings {self._args.config}" if self._args.config is not None else "no settings file given"
+        self._telling.say(f"perpguard kill: the guard in {where}, {settings}")
 
     def _by_the_warden(self, answer_s: float) -> KillReport | None:
         """What the running warden made of it; ``None`` when there is none, or it cannot: then it is done from here."""
@@ -195,6 +207,8 @@ class _Press:
                 Fence(self._data_dir).release(self._scope)
             except (OSError, FenceCorrupt) as trouble:
                 self._telling.say(f"the stop of {self._scope} cannot be taken back: {trouble}")
+        if not self._engaged:
+            self._say_whose()
         self._telling.stopped_nothing(why)
         return USAGE_ERROR
 
@@ -234,6 +248,8 @@ class _Press:
     async def _kill(
         self, at_hand: AtHand, keys: Sequence[ExchangeKey], traders: tuple[tuple[str, str], ...]
     ) -> KillReport:
+        import asyncio
+
         from proxy.kill.direct import DirectHands
         from proxy.kill.job import kill
         from proxy.kill.late import CalledOff, kill_followed
@@ -255,21 +271,25 @@ class _Press:
                     self._telling.say(f"perpguard kill: NOT TOUCHED: {unopened[-1]}")
 
             async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
-                report = await kill(
-                    self._data_dir,
-                    self._scope,
-                    hands,
-                    self._asked.by,
-                    reason,
-                    on_step=show,
-                    latch=latch,
-                    flatten=_flatten(self._data_dir, at_hand.settings.policy),
-                    whole=anew and not unopened,
-                    anew=anew,
-                )
-                # Each at its end: what may follow it, a person can interrupt.
-                await direct.end(self._scope, report.generation)
-                return report
+                generation: int | None = None
+                try:
+                    report = await kill(
+                        self._data_dir,
+                        self._scope,
+                        hands,
+                        self._asked.by,
+                        reason,
+                        on_step=show,
+                        latch=latch,
+                        flatten=_flatten(self._data_dir, at_hand.settings.policy),
+                        whole=anew and not unopened,
+                        anew=anew,
+                    )
+                    generation = report.generation
+                    return report
+                finally:
+                    # Each at its end, also where a person interrupts it, or what may follow it.
+                    await asyncio.shield(direct.end(self._scope, generation))
 
             try:
                 report = await kill_followed(
@@ -309,16 +329,11 @@ def _report_of(told: dict[str, Any]) -> KillReport:
 
 
 def _open_vault(data_dir: Path, passphrase_file: Path | None) -> Vault:
-    from getpass import getpass
-
     from proxy.core_dumps import refuse_core_dumps
-    from proxy.vault.passphrase import read_passphrase
-    from proxy.vault.vault import Vault
+    from proxy.vault.opening import open_vault, person_here
 
     refuse_core_dumps()
-    prompt = getpass if sys.stdin.isatty() else None
-    passphrase = read_passphrase(environment=os.environ, file=passphrase_file, prompt=prompt)
-    return Vault.open(data_dir / "vault" / "vault.json", passphrase)
+    return open_vault(data_dir, environment=os.environ, file=passphrase_file, prompt=person_here())
 
 
 def _flatten(data_dir: Path, policy: Path) -> Flatten:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from proxy.accounts.shares import counted_until
 from proxy.accounts.venue_account import VenueAccount
@@ -17,8 +17,8 @@ from proxy.guard_id import known_guard_id
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import VenueHands
 from proxy.policy.reading import PolicyError, load_policy
-from proxy.policy.shelf import Shelf
-from proxy.store.client import STORE_TROUBLE
+from proxy.policy.shelf import policy_path
+from proxy.settings import Settings
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import ExchangeKey
@@ -40,10 +40,10 @@ no other: since then the bot may have closed some of its share itself."""
 
 
 class PublishedShare:
-    """A bot's shares as the warden published them last, read once: what is closed from then on is taken off."""
+    """The shares of ``bot`` as the warden published them last, read once: what is closed from then on is taken off."""
 
     def __init__(self, bot: str, account: Account | None, now: Callable[[], datetime] = utc_now) -> None:
-        self._bot = bot
+        self.bot = bot
         believed = account is not None and not account.feed_stale and now() - account.as_of <= PUBLISHED_AGE_MAX
         self._account = account if believed else None
 
@@ -59,9 +59,13 @@ class PublishedShare:
         own = (
             share.quantity
             for share in self._account.shares
-            if (share.bot, share.symbol, share.position_side) == (self._bot, symbol, position_side)
+            if (share.bot, share.symbol, share.position_side) == (self.bot, symbol, position_side)
         )
         return sum(own, Decimal(0))
+
+    def distrust(self) -> None:
+        """An order of the bot's was on its way when they were read: what it did is in none of them."""
+        self._account = None
 
     def counted(self, symbol: str, order_id: str) -> Decimal:
         """Nothing is counted in what is never read again."""
@@ -69,12 +73,12 @@ class PublishedShare:
 
 
 class DirectHands:
-    """Opens the hands of a scope, and tells the store where there is one. Use as an async context manager.
+    """Opens the hands of a scope, and tells the store. Use as an async context manager.
 
     ``tells_store`` is false where nobody knows as which desk: it is not read either, then.
     """
 
-    def __init__(self, settings: Any, traders: Iterable[tuple[str, str]], *, tells_store: bool = True) -> None:
+    def __init__(self, settings: Settings, traders: Iterable[tuple[str, str]], *, tells_store: bool = True) -> None:
         self._settings = settings
         self._traders = tuple(traders)
         self._tells_store = tells_store
@@ -83,7 +87,7 @@ class DirectHands:
 
     async def __aenter__(self) -> DirectHands:
         """Connect to nothing yet."""
-        if self._tells_store and getattr(self._settings, "store", None) is not None:
+        if self._tells_store:
             guard = known_guard_id(self._settings.data_dir)
             self._store = WardenStore(self._settings.store, self._settings.desk, guard)
             self._closing.push_async_callback(self._store.aclose)
@@ -95,7 +99,7 @@ class DirectHands:
 
     @property
     def store(self) -> WardenStore | None:
-        """The store, where there may be one; whether it answers is not known."""
+        """The store, where it is to be told; whether it answers is not known."""
         return self._store
 
     async def hand(self, scope: Scope, key: ExchangeKey) -> VenueHands:
@@ -135,7 +139,7 @@ class DirectHands:
         try:
             async with asyncio.timeout(STORE_S):
                 await self.latch(scope, generation, running=False)
-        except STORE_TROUBLE as trouble:
+        except Exception as trouble:  # The edge: whatever ails the store, the kill has ended.
             log.warning("the store was not told of the end of the kill of %s: %s", scope, type(trouble).__name__)
             return False
         return self._store is not None
@@ -147,7 +151,7 @@ class DirectHands:
             async with asyncio.timeout(STORE_S):
                 await self._store.controls()  # Another guard's account of that name is none of ours.
                 return await self._store.account(account)
-        except STORE_TROUBLE:
+        except Exception:  # The edge: whatever the store holds, the account has hands.
             return None  # Its orders go all the same; of its positions the report says that nobody knows.
 
     def _has_all(self, bot: str, account: str) -> bool:
@@ -156,9 +160,8 @@ class DirectHands:
 
     def _isolated(self, bot: str, account: str) -> bool:
         """Whether the policy keeps the bot to its own part. One that cannot be read may."""
-        active = Shelf(self._settings.data_dir).active_path
         try:
-            policy = load_policy(active if active.exists() else self._settings.policy)
+            policy = load_policy(policy_path(self._settings))
         except PolicyError:
             return True
         rules = policy.rules_for(account=account, bot=bot, symbol=None)

@@ -19,7 +19,7 @@ from proxy.accounts.payloads import parsed
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnreached
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out import NO_SUCH_PATH, WayOut
-from proxy.accounts.way_out_payloads import CloseReport, Listed, legs_of, resting
+from proxy.accounts.way_out_payloads import CloseReport, Listed, exits, legs_of, resting
 from proxy.store import codec
 from rules.kill.events import CancelStep, CloseStep, Event, Fee, Fill, Surveyed
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
@@ -50,7 +50,8 @@ _TOUCH_SHARE: Final = Decimal("0.25")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One survey of the venue, as ``rules.kill.events.Surveyed`` tells of it."""
+    """One survey of the venue, as ``rules.kill.events.Surveyed`` tells of it. ``exits`` are the orders in it that can
+    open nothing."""
 
     plain_orders: tuple[RestingOrder, ...]
     conditional_orders: tuple[RestingOrder, ...]
@@ -61,6 +62,7 @@ class Reading:
     unlisted: tuple[str, ...] = ()
     venue_time: datetime | None = None
     digest: str = ""
+    exits: frozenset[RestingOrder] = frozenset()
 
 
 class AllRefused(VenueRefused):
@@ -172,10 +174,12 @@ class VenueHands:
         self._blind, self._refused = (0 if blind is None or raw.some_rows else self._blind + 1), False
         read = {"algo": raw.algo, "conditional": raw.conditional, "plain": raw.plain, "positions": positions}
         digest = hashlib.sha256(codec.dump(read)).hexdigest()
+        plain = parsed(lambda: resting(raw.plain, "orderId"))
+        conditional = parsed(lambda: resting(raw.conditional, "algoId"))
         return parsed(
             lambda: Reading(
-                plain_orders=resting(raw.plain, "orderId"),
-                conditional_orders=resting(raw.conditional, "algoId"),
+                plain_orders=plain,
+                conditional_orders=conditional,
                 algo_orders=resting(raw.algo, "algoId"),
                 positions=legs_of(positions, self._listing, touches, deep) if deep else legs,
                 complete=orders,
@@ -183,6 +187,7 @@ class VenueHands:
                 unlisted=raw.unlisted,
                 venue_time=venue_time,
                 digest=digest,
+                exits=exits(plain, raw.plain) | exits(conditional, raw.conditional),
             )
         )
 

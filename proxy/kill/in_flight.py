@@ -8,6 +8,7 @@ is an order or a position, which the kill reads and closes), or when no exchange
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,6 +17,8 @@ from proxy.accounts.keeper import REPLY_TIMEOUT_S
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import WardenStore
 from rules.snapshot import HoldStatus
+
+log = logging.getLogger("perpguard.kill")
 
 LATE_S: Final = 5.0
 """Exchanges have executed orders this long after the error they answered (RELIABILITY F02; ccxt issue 1786: 2 s)."""
@@ -76,6 +79,9 @@ async def in_flight(store: WardenStore, accounts: Sequence[str]) -> InFlight:
                     if hold.status is not HoldStatus.ACCEPTED
                 ]
     except STORE_TROUBLE:
+        return InFlight(known=False)
+    except Exception as trouble:  # The edge: no press may be lost over what the store holds.
+        log.warning("what was on the wire cannot be followed: %s", type(trouble).__name__)
         return InFlight(known=False)
     return InFlight(known=True, sent=tuple(sent))
 

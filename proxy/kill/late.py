@@ -7,22 +7,22 @@ which an exchange could still execute it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from proxy.accounts.troubles import VenueTrouble
 from proxy.kill import in_flight as wire
+from proxy.kill.bot_hands import BotHands
+from proxy.kill.direct import PublishedShare
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight
 from proxy.kill.job import Latch
 from proxy.kill.report import KillReport, updated
+from proxy.kill.runner import Clock
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
-
-log = logging.getLogger("perpguard.kill")
 
 
 class Kill(Protocol):
@@ -50,24 +50,27 @@ async def kill_followed(
     store: WardenStore | None,
     say: Callable[[str], None],
 ) -> KillReport:
-    """Kill, and kill once more each account that shows something when all that was on the wire is over.
+    """Kill, and kill once more each account whose last reading may be older than the end of what it had sent, or could
+    not show it.
 
     Nothing is waited for while an account is not flat: whoever pressed has to know of it, and to press again.
     ``say`` hears what is waited for. Raises what ``kill`` raises, and ``CalledOff`` where the waiting is cancelled.
     """
     pressed = asyncio.get_running_loop().time()
+    names = [each.name for each in hands]
     wires: list[_Wire] = []
 
     async def latched(scope: Scope, generation: int | None) -> None:
         await latch(scope, generation)
         # Not before: a gate elsewhere may send until it has heard.
-        wires.append(_Wire(store, [each.name for each in hands], pressed))
+        wires.append(_Wire(store, names, pressed))
 
     report = await kill(hands, reason, latched, anew=True)
-    found = wires[0] if wires else _Wire(None, (), pressed)
+    found = wires[0] if wires else _Wire(None, names, pressed)
     try:
         ended = {each.account for each in report.accounts if each.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)}
         sent, over = found.sent, found.following.done()
+        doubted = {each.name for each in hands if _distrusted(each, sent)}
         report = replace(report, in_flight=sent)
         again = ended & sent.accounts if sent.known else ended
         if again and not over and report.phase is Phase.DEGRADED:
@@ -77,22 +80,29 @@ async def kill_followed(
             say(_waits_for(sent, again, pressed))
         if again or over:
             report = replace(report, in_flight=await found.following)
-        showing = [each for each in hands if each.name in again and await _shows(each)]
     except asyncio.CancelledError:
+        if doubted:
+            raise  # What they were read as says nothing.
         raise CalledOff(report) from None
     finally:
         await found.aclose()
-    if not showing:
+    seen = {each.account for each in report.accounts if each.read_after(found.over_at.get(each.account))}
+    late = [each for each in hands if each.name in again and (each.name in doubted or each.name not in seen)]
+    if not late:
         return report
-    say(f"{', '.join(each.name for each in showing)} is made flat once more: {IN_FLIGHT_OVER}")
-    return updated(report, await kill(showing, IN_FLIGHT_OVER, latch, anew=False))
+    for each in late:
+        part = "; what of it is the bot's nobody knows now" if each.name in doubted else ""
+        say(f"{each.name} is made flat once more: {IN_FLIGHT_OVER}{part}")
+    return updated(report, await kill(late, IN_FLIGHT_OVER, latch, anew=False))
 
 
 class _Wire:
-    """What was under way at a press, looked at from now on. ``sent`` is what is known of it."""
+    """What was under way at a press, looked at from now on. ``sent`` is what is known of it, ``over_at`` since when
+    nothing of an account is on the wire."""
 
     def __init__(self, store: WardenStore | None, accounts: Sequence[str], pressed: float) -> None:
         self.sent = InFlight(known=False)
+        self.over_at: dict[str, datetime] = {}
         self.following = asyncio.create_task(self._follow(store, accounts, pressed))
 
     async def aclose(self) -> None:
@@ -101,18 +111,23 @@ class _Wire:
         await asyncio.gather(self.following, return_exceptions=True)
 
     async def _follow(self, store: WardenStore | None, accounts: Sequence[str], pressed: float) -> InFlight:
-        try:
-            if store is not None:
-                self.sent = await wire.in_flight(store, accounts)
-            if store is not None and self.sent.known:
-                return await wire.followed(store, self.sent, pressed)
-        except (
-            Exception
-        ) as trouble:  # The edge: whatever ails the store, the answer to a press must not be lost over it.
-            log.warning("what was on the wire cannot be followed: %s", type(trouble).__name__)
-            self.sent = InFlight(known=False)
-        await asyncio.sleep(pressed + wire.OVER_AFTER_S - asyncio.get_running_loop().time())
-        return self.sent
+        clock = Clock()
+        left_s = pressed + wire.OVER_AFTER_S - asyncio.get_running_loop().time()
+        over_at = clock.now() + timedelta(seconds=left_s)
+
+        def over(account: str) -> None:
+            self.over_at.setdefault(account, min(over_at, clock.now()))
+
+        if store is not None:
+            self.sent = await wire.in_flight(store, accounts)
+        if store is not None and self.sent.known:
+            found = await wire.followed(store, self.sent, pressed, over)
+        else:
+            await asyncio.sleep(left_s)
+            found = self.sent
+        for account in accounts:
+            over(account)
+        return found
 
 
 def _waits_for(sent: InFlight, accounts: set[str], pressed: float) -> str:
@@ -127,11 +142,15 @@ def _what(sent: InFlight) -> str:
     return "; ".join(f"a request of {each.bot} on {each.account}, {each.status} at the press" for each in sent.sent)
 
 
-async def _shows(hands: AccountHands) -> bool:
-    """Whether an account shows anything that has to go, or does not say."""
-    try:
-        reading = await hands.survey()
-    except VenueTrouble:
-        return True
-    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
-    return bool(orders or reading.unread or any(leg.closable for leg in reading.positions))
+def _distrusted(hands: AccountHands, sent: InFlight) -> bool:
+    """Whether a bot's share that nobody reads again may lack what was on the wire. It is believed no longer then.
+
+    Not before its kill: what it was known to have is closed by that, and what arrives only adds to it.
+    """
+    share = hands.share if isinstance(hands, BotHands) else None
+    if not isinstance(share, PublishedShare):
+        return False
+    if sent.known and (hands.name, share.bot) not in {(each.account, each.bot) for each in sent.sent}:
+        return False
+    share.distrust()
+    return True

@@ -1,9 +1,10 @@
 """The kill's own line to the warden: a unix socket beside the data, and one JSON object a line in both directions.
 
 ``{"command": "kill", "scope": ..., "by": ..., "reason": ...}`` is answered at once by ``heard`` or ``refused`` (with
-``unknown`` where there is nothing of that name), then by ``blocked``, by ``progress`` at least once a second, and by
-``report``. It serves the machine's own user and root, whom the kernel names, and shares nothing with the HTTP door: no
-port, no token, no session.
+``unknown`` where there is nothing of that name), then by ``blocked``, by ``progress`` at least once a second (where all
+has ended and what was on the wire of some accounts may arrive still, ``following`` names them), and by ``report``. It
+serves the machine's own user and root, whom the kernel names, and shares nothing with the HTTP door: no port, no token,
+no session.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.kill.desk import Blocked, KillDesk
+from proxy.kill.in_flight import InFlight
 from proxy.kill.report import AccountReport, KillReport, worst
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Scope
@@ -104,7 +106,7 @@ class KillLine:
             writer.close()
 
     async def _kill(self, scope: Scope, by: str, reason: str) -> AsyncIterator[dict[str, Any]]:
-        """Press, and tell of every account's job until the last has ended."""
+        """Press, and tell of every account's job until the last has ended and what was on the wire is over."""
         began, pressed = datetime.now(UTC), time.monotonic()
         blocked = await self._desk.press(scope, by, reason)
         told_blocked = {"generation": blocked.generation, "blocked_ms": blocked.blocked_ms, "trouble": blocked.trouble}
@@ -113,15 +115,18 @@ class KillLine:
         told_at = pressed
         while time.monotonic() - pressed < FOLLOW_S_MAX:
             reports = [report for report in await self._reports(scope) if report.job_id not in blocked.over]
-            if {report.account for report in reports} >= set(self._accounts(scope)) and all(
-                report.phase.final for report in reports
-            ):
-                yield {"kind": "report", "report": plain(_whole(scope, by, reason, began, blocked, reports))}
+            covered = set(self._accounts(scope))
+            final = {each.account for each in reports} >= covered and all(each.phase.final for each in reports)
+            following = sorted(self._desk.working(scope.bot) & covered) if final else []
+            # Nothing is waited for while an account is not flat: whoever pressed has to know of it.
+            if final and (not following or any(each.left_open for each in reports)):
+                sent = self._desk.in_flight(scope) or blocked.in_flight
+                yield {"kind": "report", "report": plain(_whole(scope, by, reason, began, blocked, reports, sent))}
                 return
             phases = {report.account: report.phase.value for report in reports}
             if phases != told or time.monotonic() - told_at >= BEAT_S:
                 told, told_at = phases, time.monotonic()
-                yield {"kind": "progress", "phases": phases}
+                yield {"kind": "progress", "phases": phases, **({"following": following} if following else {})}
             await asyncio.sleep(PROGRESS_EVERY_S)
 
     async def _reports(self, scope: Scope) -> list[AccountReport]:
@@ -191,7 +196,13 @@ async def _say(writer: asyncio.StreamWriter, line: Mapping[str, Any]) -> None:
 
 
 def _whole(
-    scope: Scope, by: str, reason: str, began: datetime, blocked: Blocked, reports: list[AccountReport]
+    scope: Scope,
+    by: str,
+    reason: str,
+    began: datetime,
+    blocked: Blocked,
+    reports: list[AccountReport],
+    sent: InFlight,
 ) -> KillReport:
     return KillReport(
         scope=str(scope),
@@ -204,4 +215,5 @@ def _whole(
         phase=worst(tuple(report.phase for report in reports)),
         accounts=tuple(reports),
         trouble=blocked.trouble,
+        in_flight=sent,
     )

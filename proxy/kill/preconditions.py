@@ -63,6 +63,14 @@ def missing(found: Sequence[Checked]) -> tuple[str, ...]:
     return tuple(f"{each.name}: {each.said}" for each in found if not each.holds)
 
 
+def may_stay(found: Sequence[Checked]) -> tuple[str, ...]:
+    """How somebody says that what is left may stay, in words; empty where nothing that lacks can be acknowledged."""
+    names = [name for each in found if not each.holds for name in not_named(each.left, "")]
+    return (
+        (f"what may stay so has to be acknowledged by name (--acknowledge TEXT): {', '.join(names)}",) if names else ()
+    )
+
+
 def not_named(left: Sequence[str], acknowledgement: str) -> tuple[str, ...]:
     """What an acknowledgement does not name, as a word, of what is left; one that is too short names nothing."""
     said = acknowledgement.casefold() if len(acknowledgement.strip()) >= ACKNOWLEDGEMENT_LENGTH_MIN else ""

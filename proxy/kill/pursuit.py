@@ -3,8 +3,9 @@
 A job that ended DEGRADED is begun again: at the end of the ban that the exchange named, or when what was left trades
 again or is not the same any more, else with longer and longer pauses. One that ended flat is looked at again, and when
 the account shows an order or a position, it is made flat again, three times; then somebody trades past the guard, which
-a guard cannot stop: it says so and stays stopped. All it knows is in the journals, so a restart changes nothing. It
-reads through the kill's own hands.
+a guard cannot stop: it says so and stays stopped. A stop that one of the guard's own bots keeps in place is no such
+thing: it came by the gates and can open nothing, and is cancelled for as long as it comes. All it knows is in the
+journals, so a restart changes nothing. It reads through the kill's own hands.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.kill.bot_exits import cancel_exits, exits_of_bots
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import silent_until
 from proxy.kill.jobs import NewestJob, UnfinishedJob, newest_jobs, unfinished_jobs
-from proxy.kill.readings import has_more_to_do, has_to_go, is_bare, is_new, is_still_closed
+from proxy.kill.readings import are_positions_read, has_more_to_do, has_to_go, is_bare, is_new, is_still_closed
 from proxy.kill.tries import PURSUER, SHOWN_AGAIN, flattened_again, is_orphan, tries_failed
 from proxy.store.fence import Scope
 from rules.kill.events import Cause, Phase
+from rules.kill.legs import RestingOrder
 from rules.kill.machine import replay
 from rules.kill.state import KillState
 
@@ -96,7 +99,8 @@ class _Quarry:
     ``hinted_at`` is when it last was. ``disagreements`` counts readings that showed nothing while the feed, which
     follows our own fills, showed something; ``probes`` those at what does not trade, ``gaps`` those in a row that
     showed nothing and lacked something. ``whole_at`` is when the orders were last read beside what does not trade;
-    ``lacks`` says that not all of them were, at first by the job itself.
+    ``lacks`` says that not all of them were, at first by the job itself. ``keepers`` are the bots of which it was said
+    that they keep sending exits.
     """
 
     job_id: str
@@ -110,11 +114,13 @@ class _Quarry:
     gaps: int = 0
     lacks: bool = False
     alarmed: bool = False
+    keepers: frozenset[str] = frozenset()
 
 
 class Pursuit:
     """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says, which costs nothing:
-    its orders and positions, each in words that change when it does; the kill's hands have the last word.
+    its orders and positions, each in words that change when it does; the kill's hands have the last word. ``tags`` are
+    those of the bots of an account, by which their orders are known.
     ``after_flat`` is what is left to do then; it answers whether the account's key is off, so that nothing can be read
     any more."""
 
@@ -125,6 +131,7 @@ class Pursuit:
         desk: Desk,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         shows: Callable[[str], frozenset[str]] = lambda account: frozenset(),
+        tags: Callable[[str], Mapping[str, str]] = lambda account: {},
         now: Callable[[], datetime],
         after_flat: Callable[[Scope, NewestJob], Awaitable[bool]] | None = None,
     ) -> None:
@@ -132,6 +139,7 @@ class Pursuit:
         self._desk = desk
         self._record = record
         self._shows = shows
+        self._tags = tags
         self._now = now
         self._after_flat = after_flat
         self._known: dict[tuple[str, str | None], _Quarry] = {}
@@ -202,6 +210,8 @@ class Pursuit:
                 job_id=job.journal.job.job_id,
                 began_at=loop.time(),
                 next_at=loop.time() + wait_s,
+                # What others have open is no news to the job that has just looked past it.
+                hinted=self._feed(job) if job.bot is not None else frozenset(),
                 lacks=state.survey is None or not state.survey.complete or bool(state.survey.unread),
             )
         if state.phase is Phase.DEGRADED:
@@ -275,8 +285,13 @@ class Pursuit:
             return
         quarry.disagreements = 0
         quarry.next_at = max(quarry.next_at, now + READ_EVERY_S)
-        shown = has_to_go(reading) if reading is not None else ()
+        if reading is None:
+            return
+        exits = exits_of_bots(reading, self._tags(job.account))
+        shown = has_to_go(reading, but=exits)
         if not shown:
+            if exits and are_positions_read(reading):
+                await self._cancel(scope, job, quarry, reading, exits)
             return
         detail = {"account": job.account, "scope": str(scope), "shown": list(shown)}
         if flattened_again(self._data_dir, job) < FLATTENED_AGAIN_MAX:
@@ -287,6 +302,28 @@ class Pursuit:
             quarry.alarmed = True
             log.critical("EXTERNAL TRADER: %s is traded past the guard; it stays stopped", job.account)
             await self._record("kill.external_trader", PURSUER, detail)
+
+    async def _cancel(
+        self, scope: Scope, job: NewestJob, quarry: _Quarry, reading: Reading, exits: Mapping[RestingOrder, str]
+    ) -> None:
+        """Cancel what bots keep sending, and say so once of each. The feed of a bot that sends on and on is no news for
+        a while then: it costs no more than the readings of any flat account, and a cancel."""
+        loop, hand = asyncio.get_running_loop(), self._desk.hand(scope, job.account)
+        if hand is None or scope not in self._desk.engaged():
+            return  # It was let go on while it was read: what a bot sends now may protect something.
+        quarry.hinted_at = loop.time() + READ_EVERY_S - HINTED_EVERY_S
+        bots = frozenset(exits.values())
+        for bot in sorted(bots - quarry.keepers):
+            log.warning("%s keeps sending exits to %s after its kill; they are cancelled", bot, job.account)
+            shown = sorted(f"{order.symbol} {order.order_id}" for order, whose in exits.items() if whose == bot)
+            detail = {"account": job.account, "scope": str(scope), "bot": bot, "shown": shown}
+            await self._record("kill.exits_cancelled", PURSUER, detail)
+        quarry.keepers |= bots
+        try:
+            await cancel_exits(hand, reading, exits)
+        except VenueTrouble as trouble:
+            log.warning("exits on %s cannot be cancelled after its kill: %s", job.account, trouble)
+            quarry.next_at = max(quarry.next_at, loop.time() + _silence_s(trouble) + BAN_SLACK_S)
 
     async def _disagree(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
         """The venue's list is empty and the feed's is not: one of them is old. Read again, soon, for as long as a list

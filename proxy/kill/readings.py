@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from decimal import Decimal
 
 from proxy.kill.hands import Reading
@@ -11,12 +11,15 @@ from rules.kill.legs import OpenLeg, RestingOrder
 from rules.kill.state import KillState
 
 
-def has_to_go(reading: Reading) -> tuple[str, ...]:
+def has_to_go(reading: Reading, *, but: Container[RestingOrder] = ()) -> tuple[str, ...]:
     """What must not stay, in words. Dust may."""
+    kinds = (
+        ("order", reading.plain_orders),
+        ("conditional order", reading.conditional_orders),
+        ("algo order", reading.algo_orders),
+    )
     return (
-        *(f"order {order.order_id} {order.symbol}" for order in reading.plain_orders),
-        *(f"conditional order {order.order_id} {order.symbol}" for order in reading.conditional_orders),
-        *(f"algo order {order.order_id} {order.symbol}" for order in reading.algo_orders),
+        *(f"{kind} {order.order_id} {order.symbol}" for kind, orders in kinds for order in orders if order not in but),
         *(f"position {leg.key} {leg.quantity}" for leg in reading.positions if leg.closable),
     )
 
@@ -66,3 +69,8 @@ def _sizes(legs: Iterable[OpenLeg]) -> dict[str, Decimal]:
 def is_bare(reading: Reading) -> bool:
     """Whether it shows nothing at all."""
     return not _orders(reading) and not reading.positions
+
+
+def are_positions_read(reading: Reading) -> bool:
+    """Whether it says which positions there are."""
+    return not any(each.startswith("positions: ") for each in reading.unread)

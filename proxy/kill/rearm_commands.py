@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from proxy.audit.words import spelled_out
-from proxy.control.client import NoAnswer, Refused, ask
+from proxy.control.answering import answered
+from proxy.control.client import ask
+from proxy.terminal import complain, say, show_json
 
-REFUSED: Final = 1
 USAGE_ERROR: Final = 2
-NO_ANSWER: Final = 3
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,18 +34,17 @@ def run(args: argparse.Namespace) -> int:
     """0 when done, 1 when refused, 2 for a command that says too little, 3 when nobody answered."""
     lacking = [] if args.status else [name for name in _needed(args) if not getattr(args, name)]
     if lacking:
-        return _failed(f"needs {', '.join(f'--{name}' for name in lacking)}", USAGE_ERROR)
-    try:
-        views = _asked(args)
-    except NoAnswer as silence:
-        return _failed(str(silence), NO_ANSWER)
-    except Refused as refusal:
-        return _failed(str(refusal), REFUSED)
+        complain("rearm", f"needs {', '.join(f'--{name}' for name in lacking)}")
+        return USAGE_ERROR
+    return answered("rearm", lambda: _show(args))
+
+
+def _show(args: argparse.Namespace) -> int:
+    views = _asked(args)
     if args.json:
-        print(json.dumps({"scopes": views}))  # noqa: T201 - the command's own output
-        return 0
-    for line in [line for view in views for line in _lines(view)] or ["nothing is stopped"]:
-        print(spelled_out(line))  # noqa: T201 - the command's own output
+        show_json({"scopes": views})
+    else:
+        say(*([line for view in views for line in _lines(view)] or ["nothing is stopped"]))
     return 0
 
 
@@ -95,8 +91,3 @@ def _when(view: Mapping[str, Any]) -> str:
             return f", at {view['share']} of its limits of size, whole at {view['full_at']}"
         case _:
             return ""
-
-
-def _failed(words: str, code: int) -> int:
-    print(f"perpguard rearm: {spelled_out(words)}", file=sys.stderr)  # noqa: T201 - the command's own output
-    return code

@@ -18,7 +18,7 @@ from typing import Final
 
 from proxy.kill.desk import KillDesk
 from proxy.kill.outcomes import Record
-from proxy.kill.preconditions import Checked, Precondition, checked, missing
+from proxy.kill.preconditions import Checked, Precondition, checked, may_stay, missing
 from proxy.kill.rearm import RearmRefused, objections
 from proxy.kill.rearm_files import Kept, RearmFiles
 from proxy.people.names import reason_objections, same_person
@@ -114,7 +114,8 @@ class RearmDesk:
                 refusals.append(f"the policy confirmed is not {in_force.version}, which is in force")
             if not await self._stopped(scope):
                 refusals.append("nothing has stopped it")
-            refusals += missing(await checked(self._preconditions, scope, acknowledged))
+            found = await checked(self._preconditions, scope, acknowledged)
+            refusals += (*missing(found), *may_stay(found))
             if refusals:
                 raise RearmRefused(scope, tuple(refusals))
             request = Request(by=name, reason=reason, at=self._now(), policy=policy, acknowledged=acknowledged)
@@ -271,16 +272,16 @@ class RearmDesk:
         """Reduce-only first, on disk and in the store; then the fence opens. A crash between leaves it stopped."""
         request = _request_of(kept)
         opened = _evolved(scope, kept.state, Opened(at=self._now(), by=by))
-        before = self._kill.generation()
+        looked_at = self._kill.pressed_so_far  # Nothing has waited since what hinders it was looked for.
         await self._keep(scope, replace(kept, state=opened))
         try:
             await self._store.set_ramp(str(scope), Decimal(0))
-            generation = await self._kill.rearm(scope, request.by, request.reason, str(scope))
+            generation = await self._kill.rearm(scope, request.by, request.reason, str(scope), looked_at=looked_at)
         except (RearmRefused, FenceCorrupt, *STORE_TROUBLE):
             await self._keep(scope, kept)
             raise
         self._held_back.pop(scope, None)
-        await self._carry_over(before, generation)
+        await self._carry_over(looked_at.generation, generation)
         detail = {"scope": str(scope), "asked_by": request.by, "how": why, "policy": request.policy}
         await self._record("rearm.opened", by or GUARD, detail | {"acknowledged": request.acknowledged})
         await self._opened(scope, request)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Final
 
 from proxy.store.scope import Scope
+from proxy.terminal import complain, say, show_json
 
-REFUSED: Final = 1
 USAGE_ERROR: Final = 2
-NO_ANSWER: Final = 3
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,24 +24,24 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """0 when done, 1 when refused, 2 for a scope that cannot be one, 3 when nobody answered."""
-    from proxy.control.client import NoAnswer, Refused, ask
+    from proxy.control.answering import answered
 
     try:
         scope = Scope(args.account or None, venue=args.venue or None)
     except ValueError as trouble:
-        return _failed(str(trouble), USAGE_ERROR)
-    try:
-        done = ask(
-            args.settings, "POST", "/control/reduce", {"scope": str(scope), "by": args.by, "reason": args.reason}
-        )
-    except NoAnswer as silence:
-        return _failed(f"{silence}; perpguard kill works without it", NO_ANSWER)
-    except Refused as refusal:
-        return _failed(str(refusal), REFUSED)
+        complain("reduce", str(trouble))
+        return USAGE_ERROR
+    return answered("reduce", lambda: _reduce(args, scope), without="; perpguard kill works without it")
+
+
+def _reduce(args: argparse.Namespace, scope: Scope) -> int:
+    from proxy.control.client import ask
+
+    done = ask(args.settings, "POST", "/control/reduce", {"scope": str(scope), "by": args.by, "reason": args.reason})
     if args.json:
-        print(json.dumps(done))  # noqa: T201 - a command's own output
+        show_json(done)
     else:
-        print(_said(done["scope"], done["reduced"]))  # noqa: T201
+        say(_said(done["scope"], done["reduced"]))
     return 0
 
 
@@ -52,8 +49,3 @@ def _said(scope: str, reduced: list[str]) -> str:
     if not reduced:
         return f"{scope}: all of it was reduce-only, or stopped, before"
     return f"{scope}: reduce-only now: {', '.join(reduced)}; back with perpguard rearm"
-
-
-def _failed(words: str, code: int) -> int:
-    print(f"perpguard reduce: {words}", file=sys.stderr)  # noqa: T201 - a command's own output
-    return code

@@ -104,6 +104,11 @@ class AccountReport:
         """Whether it ended with more open than what is too small for the venue to take."""
         return self.phase is Phase.DEGRADED
 
+    def read_after(self, moment: datetime | None) -> bool:
+        """Whether the last calm reading began after a moment, as far as is known: not before the reading before it
+        had ended. The clock of whoever else ran a job is not ours."""
+        return moment is not None and not self.joined and len(self.read_backs) > 1 and moment <= self.read_backs[-2]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:

@@ -19,6 +19,7 @@ from proxy.kill.journal import Job
 from proxy.kill.report import AccountReport, KillReport, account_report, updated
 from proxy.kill.runner import Clock
 from proxy.kill.truths import Truths
+from proxy.kill.untold import Untold
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
@@ -101,6 +102,7 @@ class Runs:
         self._works: dict[Run, Work] = {}
         self._over: set[Run] = set()
         self._in_flight: dict[Scope, InFlight] = {}
+        self.untold = Untold(data_dir)
 
     @property
     def now(self) -> tuple[Run, ...]:
@@ -145,13 +147,19 @@ class Runs:
 
     def _begin(self, run: Run, work: Work) -> None:
         self._works[run] = work
-        self._tasks[run] = task = asyncio.create_task(self._run(run))
-        task.add_done_callback(lambda _: self._forget(run))
+        self._tasks[run] = asyncio.create_task(self._run(run))
 
     def _forget(self, run: Run) -> None:
         del self._tasks[run], self._works[run]
 
     async def _run(self, run: Run) -> None:
+        try:
+            await self._answer(run)
+        finally:
+            self._forget(run)  # Not when the loop comes to it: whoever presses meanwhile would join what is over.
+
+    async def _answer(self, run: Run) -> None:
+        self.untold.owe(run.scope, self._works[run].by, run.accounts)  # Here, so that no press waits for it.
         unanswered = True
         while unanswered:
             work = self._works[run]
@@ -166,6 +174,8 @@ class Runs:
             unanswered = newest is not work and any(each.job_id in newest.over for each in report.accounts)
             if newest.whole and not unanswered:
                 answered(self._data_dir, newest.scope)  # Also of presses that joined.
+        others = (each.accounts for each in self._tasks if each.scope == run.scope and each != run)
+        self.untold.told(run.scope, run.accounts.difference(*others))
 
     async def _done(self, work: Work) -> KillReport:
         if work.sent is None:
@@ -201,7 +211,7 @@ class Runs:
             again = {
                 each.account
                 for each in ended
-                if each.account in sent_by and not _read_after(each, over_at.get(each.account))
+                if each.account in sent_by and not each.read_after(over_at.get(each.account))
             }
             some_are_open = len(ended) < len(report.accounts)
             if not again or some_are_open:
@@ -235,9 +245,3 @@ class Runs:
     async def _tell_store(self, scope: Scope, generation: int | None) -> None:
         known = generation if generation is not None else self._truths.generation()
         await self._truths.tell(scope, known, running=True)
-
-
-def _read_after(report: AccountReport, moment: datetime | None) -> bool:
-    """Whether the last calm reading of an account began after a moment, as far as is known: not before the reading
-    before it had ended. The clock of whoever else ran a job is not ours."""
-    return moment is not None and not report.joined and len(report.read_backs) > 1 and moment <= report.read_backs[-2]

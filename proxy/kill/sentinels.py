@@ -86,8 +86,9 @@ class SentinelWatch:
         log.warning("%s is stopped and has no kill; pressing for %s: %s", scope, asked.by, asked.reason)
         try:
             await self._press(scope, asked.by, asked.reason)
-        except OSError as trouble:
-            log.error("the kill of %s could not begin: %s", scope, trouble.strerror)
+        except Exception as trouble:  # The edge: a press that fails must not end the watch over the others.
+            why = trouble.strerror if isinstance(trouble, OSError) else type(trouble).__name__
+            log.error("the kill of %s could not begin: %s", scope, why)
             return  # A full disk may have room again; the gates are stopped meanwhile.
         self._pressed[scope, press.by_hand] = press.at
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from proxy.clock import utc_now
+from proxy.store.scope import Scope
+from proxy.terminal import complain, say
 
 USAGE_ERROR = 2
 
@@ -30,7 +32,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     sign.add_argument("--by", required=True, help="your name, as the settings have it")
     sign.add_argument("--desk", default="desk", help="the desk's name in its settings")
     sign.add_argument("--command", dest="what", choices=("kill", "reduce"), default="kill")
-    sign.add_argument("--scope", default="desk", help="desk or account:NAME")
+    sign.add_argument("--scope", default="desk", help="desk (default), venue:NAME, account:NAME or bot:NAME")
     sign.add_argument("--reason", required=True)
 
 
@@ -39,12 +41,12 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     try:
         line = _make_key(args.file) if args.act == "key" else _sign(args)
     except FileExistsError:
-        print(f"perpguard command: {args.file} is there already; a key is never written over", file=stderr)
+        complain("command", f"{args.file} is there already; a key is never written over", to=stderr)
         return USAGE_ERROR
     except (OSError, ValueError) as trouble:
-        print(f"perpguard command: {trouble}", file=stderr)
+        complain("command", str(trouble), to=stderr)
         return USAGE_ERROR
-    print(line, file=stdout)
+    say(line, to=stdout)
     return 0
 
 
@@ -65,6 +67,7 @@ def _sign(args: argparse.Namespace) -> str:
 
     from proxy.kill.signed import signed
 
+    scope = Scope.parse(args.scope)
     if args.key.stat().st_mode & 0o077:
         raise ValueError(f"{args.key} can be read by others; chmod 600 it, or make another key")
     try:
@@ -74,7 +77,7 @@ def _sign(args: argparse.Namespace) -> str:
     fields = {
         "command": args.what,
         "desk": args.desk,
-        "scope": args.scope,
+        "scope": str(scope),
         "by": args.by,
         "reason": args.reason,
         "at": utc_now().isoformat(timespec="seconds"),

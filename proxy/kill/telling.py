@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
+
+from proxy.terminal import json_text, say
 
 if TYPE_CHECKING:
     from proxy.certificate.keeping import Issued
@@ -23,28 +25,28 @@ class Telling:
         self._as_json = as_json
 
     def say(self, text: str) -> None:
-        """To whoever watches."""
-        _print(text, self._stderr)
+        """To whoever watches, in one line or several."""
+        _print(text.split("\n"), self._stderr)
 
     def show(self, line: dict[str, Any]) -> None:
         """A line of a job as it is written."""
-        self.say(json.dumps(line, default=str))
+        self.say(json_text(line))
 
-    def answer(self, text: str) -> None:
+    def answer(self, *lines: str) -> None:
         """The outcome."""
-        _print(text, self._stdout)
+        _print(lines, self._stdout)
 
     def began_nothing(self, why: str, done: str, next_step: str) -> None:
         """Nothing was cancelled or closed: why, what was done all the same, and what a person can do now."""
         if self._as_json:
             told = {"flat": False, "done": done, "not_done": NOT_DONE, "why": why, "next": next_step}
-            self.answer(json.dumps(told))
+            self.answer(json_text(told))
         self.say(f"perpguard kill: {why}\nDONE: {done}\nNOT DONE: {NOT_DONE}\nNEXT: {next_step}")
 
     def stopped_nothing(self, why: str) -> None:
         """Not even entries."""
         if self._as_json:
-            self.answer(json.dumps({"flat": False, "done": "nothing", "not_done": "NOTHING was stopped", "why": why}))
+            self.answer(json_text({"flat": False, "done": "nothing", "not_done": "NOTHING was stopped", "why": why}))
         self.say(f"perpguard kill: {why}; NOTHING was stopped")
 
     def ended(self, report: KillReport, issued: Issued | None, shelf: CertificateShelf) -> None:
@@ -53,23 +55,22 @@ class Telling:
 
         if self._as_json:
             certificates = {} if issued is None else {"certificates": codec.plain(issued)}
-            self.answer(codec.dump(codec.plain(report) | certificates).decode())
+            self.answer(json_text(codec.plain(report) | certificates))
             return
         for account in report.accounts:
-            self.answer(_summary(account))
+            self.answer(*_summary(account))
         for each in report.not_touched:
             self.answer(f"NOT TOUCHED: {each}")
-        for line in _in_flight(report):
-            self.answer(line)
+        self.answer(*_in_flight(report))
         for certified in issued.certificates if issued is not None else ():
             self.answer(f"certificate of {certified.phase}: {shelf.path(certified.id)}")
         for trouble in issued.troubles if issued is not None else ():
             self.answer(f"NO CERTIFICATE: {trouble}")
 
 
-def _print(text: str, file: TextIO) -> None:
+def _print(lines: Iterable[str], file: TextIO) -> None:
     try:
-        print(text, file=file, flush=True)
+        say(*lines, to=file, flush=True)
     except (OSError, ValueError):
         # What is buffered still must not be tried again at the exit, nor by whatever logs meanwhile.
         try:
@@ -89,14 +90,16 @@ def _in_flight(report: KillReport) -> list[str]:
     ]
 
 
-def _summary(report: AccountReport) -> str:
+def _summary(report: AccountReport) -> list[str]:
+    from proxy.store.scope import part_in_words
+
     closed = ", ".join(f"{each.quantity} {each.symbol}" for each in report.closed) or "none"
+    part, joined = part_in_words(report.scope, report.account), ", joined" if report.joined else ""
     lines = [
-        f"{report.account}: {report.phase.value} (job {report.job_id}{', joined' if report.joined else ''})",
+        f"{part}: {report.phase.value} (job {report.job_id}{joined})",
         f"  orders cancelled: {report.cancelled}; positions closed: {closed}",
     ]
     if report.flat_ms is not None and report.verified_ms is not None:
         lines.append(f"  flat after {report.flat_ms / 1000:.1f} s, verified after {report.verified_ms / 1000:.1f} s")
     lines += [f"  LEFT: {each}" for each in report.left]
-    lines += [f"  {each}" for each in (report.why, report.advice, report.trouble) if each]
-    return "\n".join(lines)
+    return lines + [f"  {each}" for each in (report.why, report.advice, report.trouble) if each]

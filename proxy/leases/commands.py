@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.control.client import NoAnswer, Refused, ask
+from proxy.control.answering import answered
+from proxy.control.client import ask
+from proxy.terminal import say, show_json
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,19 +19,15 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """Print every lease; 0, 1 when refused, 3 when nobody answered."""
-    try:
-        leases = ask(args.settings, "GET", "/api/desk")["leases"]
-    except NoAnswer as silence:
-        print(f"perpguard leases: {silence}", file=sys.stderr)  # noqa: T201 - a command's own output
-        return 3
-    except Refused as refusal:
-        print(f"perpguard leases: {refusal}", file=sys.stderr)  # noqa: T201
-        return 1
+    return answered("leases", lambda: _show(args))
+
+
+def _show(args: argparse.Namespace) -> int:
+    leases = ask(args.settings, "GET", "/api/desk")["leases"]
     if args.json:
-        print(json.dumps(leases))  # noqa: T201
-        return 0
-    for lease in leases:
-        print(_line(lease))  # noqa: T201
+        show_json(leases)
+    else:
+        say(*(map(_line, leases) if leases else ["no bot holds a lease"]))
     return 0
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from proxy.audit.asking import NOT_OK, OK, UsageError
-from proxy.audit.pages import complain, print_json
+from proxy.audit.pages import complain
 from proxy.clock import utc_now
 from proxy.ledger import book_pages
 from proxy.ledger.books import rows
@@ -19,6 +19,7 @@ from proxy.ledger.books.schema import BooksUnavailable, books_path, reading
 from proxy.ledger.books.sums import by_kind, summed
 from proxy.ledger.export_command import add_window, complain_of_gaps, coverages, wanted
 from proxy.store.codec import plain
+from proxy.terminal import show_json
 
 EXECUTION_DAYS: Final = 7
 
@@ -46,7 +47,7 @@ def _show(args: Any, connection: sqlite3.Connection) -> int:
     others = by_kind(rows.others(connection, window))
     covered = coverages(connection, window)
     if args.json:
-        print_json(
+        show_json(
             {
                 "books": book_pages.books_json(books),
                 "also_booked": [
@@ -69,7 +70,7 @@ def _reconcile(args: Any, connection: sqlite3.Connection) -> int:
         if (each := reconcile(connection, covered.account, window.since, window.until)) is not None
     ]
     if args.json:
-        print_json([{"standing": each.standing.value, **plain(each)} for each in found])
+        show_json([{"standing": each.standing.value, **plain(each)} for each in found])
     else:
         for each in found:
             book_pages.print_reconciliation(each)
@@ -87,7 +88,7 @@ def _execution(args: Any, connection: sqlite3.Connection) -> int:
     complain_of_gaps(coverages(connection, window), window, "ledger execution")
     days = execution(connection, window)
     if args.json:
-        print_json(plain(days))
+        show_json(plain(days))
     else:
         book_pages.print_execution(days)
     return OK

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sqlite3
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -18,7 +20,8 @@ from proxy.ledger.books import rows
 from proxy.ledger.books.coverage import Coverage, coverage
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import BooksUnavailable, books_path, reading
-from proxy.ledger.exports import EXPORTS
+from proxy.ledger.exports import EXPORTS, Export
+from proxy.terminal import say
 
 _SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -90,10 +93,20 @@ def _export(args: Any) -> int:
         with reading(books_path(args.data_dir)) as connection:
             complain_of_gaps(coverages(connection, window), window, f"export {args.table}")
             found = table.rows(connection, window)
-            place = output if output is not None else sys.stdout.buffer
-            count = write_rows(found, table.columns, place, cast(Format, format))
+            if output is None and sys.stdout.isatty():
+                return _show(table, found, cast(Format, format))
+            count = write_rows(found, table.columns, output or sys.stdout.buffer, cast(Format, format))
     except (BooksUnavailable, UnwritableValue) as trouble:
         raise UsageError(str(trouble)) from trouble
     if output is not None:
         complain(f"{count} rows in {output}", f"export {args.table}")
+    return OK
+
+
+def _show(table: Export, found: Iterable[Mapping[str, Any]], format: Format) -> int:
+    """To a person's terminal, which venues' and bots' names may not steer; pipes and files have them byte for byte."""
+    written = io.BytesIO()
+    write_rows(found, table.columns, written, format)
+    for line in written.getvalue().decode().split("\n")[:-1]:
+        say(line.removesuffix("\r"))
     return OK

@@ -137,19 +137,6 @@ class MarkReader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def mark_at(self, venue: str, symbol: str, at: datetime, tolerance: timedelta) -> Decimal | None:
-        """The mark price nearest to ``at``, ``None`` when there is none within ``tolerance`` to either side.
-
-        Raises ``MarksUnavailable``.
-        """
-        query = (
-            f"SELECT price FROM marks WHERE number = {_NUMBER} AND at_s BETWEEN ? AND ?"  # noqa: S608 - as above
-            " ORDER BY abs(at_s - ?), at_s LIMIT 1"
-        )
-        begin, end = ((at + way * tolerance).timestamp() for way in (-1, 1))
-        rows = self._ask(query, (venue, symbol, begin, end, at.timestamp()))
-        return Decimal(rows[0][0]) if rows else None
-
     def marks_between(
         self, venue: str, symbol: str, begin: datetime, end: datetime
     ) -> tuple[tuple[datetime, Decimal], ...]:

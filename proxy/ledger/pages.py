@@ -13,6 +13,7 @@ from proxy.ledger.counterfactual import Fees, Horizon, Outcome
 from proxy.ledger.supposing import Supposed
 from proxy.ledger.valuing import Counterfactual, HorizonSum, RuleSum
 from proxy.store.codec import plain, plain_command
+from proxy.terminal import show_json
 from rules.rule import show
 
 _HORIZONS: Final = {
@@ -25,7 +26,7 @@ _HORIZONS: Final = {
 def print_counterfactual(report: Counterfactual, fees: Fees, *, as_json: bool) -> None:
     """What each rule saved or cost."""
     if as_json:
-        pages.print_json(_as_json(report, fees))
+        show_json(_as_json(report, fees))
         return
     rows = _rows(report.refused)
     if len(rows) > 1:

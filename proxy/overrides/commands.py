@@ -6,14 +6,11 @@ Exit codes: 0 done, 1 refused, 3 nobody answered.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from proxy.audit.words import safe
+from proxy.terminal import safe, say, show_json
 
-_OK, _REFUSED, _NO_ANSWER = 0, 1, 3
 _TERMS: Final = {
     "bot": "whose order",
     "symbol": "of which symbol",
@@ -49,53 +46,46 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """Run one ``override`` command and give its exit code."""
-    from proxy.control.client import NoAnswer, Refused
+    from proxy.control.answering import answered
 
-    try:
-        _ACTIONS[args.override_command](args)
-    except Refused as refusal:
-        print(f"perpguard override: {safe(refusal)}", file=sys.stderr)  # noqa: T201 - the command line's voice
-        return _REFUSED
-    except NoAnswer as silence:
-        print(f"perpguard override: {silence}", file=sys.stderr)  # noqa: T201 - the command line's voice
-        return _NO_ANSWER
-    return _OK
+    return answered("override", lambda: _ACTIONS[args.override_command](args))
 
 
-def _request(args: argparse.Namespace) -> None:
+def _request(args: argparse.Namespace) -> int:
     names = [name.replace("-", "_") for name in _TERMS]
     asked = _ask(args, "POST", "/control/overrides", {name: getattr(args, name) for name in names})
     waits = f"{asked['id']} waits for another person until {asked['until']}:"
-    _tell(args, asked, waits, f"perpguard override approve {asked['id']} --name ...")
+    return _tell(args, asked, waits, f"perpguard override approve {asked['id']} --name ...")
 
 
-def _approve(args: argparse.Namespace) -> None:
+def _approve(args: argparse.Namespace) -> int:
     granted = _ask(args, "POST", "/control/overrides/approve", {"id": args.id, "name": args.name})
-    _tell(args, granted, f"in force: {_line(granted)}")
+    return _tell(args, granted, f"in force: {_line(granted)}")
 
 
-def _withdraw(args: argparse.Namespace) -> None:
+def _withdraw(args: argparse.Namespace) -> int:
     withdrawn = _ask(args, "POST", "/control/overrides/withdraw", {"id": args.id, "name": args.name})
-    _tell(args, withdrawn, f"{withdrawn['id']} is withdrawn")
+    return _tell(args, withdrawn, f"{withdrawn['id']} is withdrawn")
 
 
-def _list(args: argparse.Namespace) -> None:
+def _list(args: argparse.Namespace) -> int:
     overrides = _ask(args, "GET", "/api/desk")["overrides"]
     if args.json:
-        print(json.dumps(overrides))  # noqa: T201 - the command line's voice
-        return
+        show_json(overrides)
+        return 0
     for each in overrides:
-        _say(_line(each))
+        say(safe(_line(each)))
     if not overrides:
-        _say("none waits, none is in force")
+        say("none waits, none is in force")
+    return 0
 
 
-def _tell(args: argparse.Namespace, view: Mapping[str, Any], *lines: str) -> None:
+def _tell(args: argparse.Namespace, view: Mapping[str, Any], *lines: str) -> int:
     if args.json:
-        print(json.dumps(view))  # noqa: T201 - the command line's voice
-        return
-    for line in lines:
-        _say(line)
+        show_json(view)
+    else:
+        say(*map(safe, lines))
+    return 0
 
 
 def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
@@ -111,10 +101,6 @@ def _line(view: Mapping[str, Any]) -> str:
         f" {view['symbol']} by {view['bot']} past {view['rule']}; ticket {view['ticket']},"
         f" asked for by {view['requested_by']}{approved}: {view['reason']}"
     )
-
-
-def _say(line: str) -> None:
-    print(safe(line))  # noqa: T201 - the command line's voice
 
 
 _ACTIONS: Final = {"request": _request, "approve": _approve, "withdraw": _withdraw, "list": _list}

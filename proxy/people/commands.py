@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import secrets
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from proxy.audit.words import safe
 from proxy.clock import utc_now
 from proxy.people import changes
 from proxy.people.changes import ChangeRefused
@@ -21,6 +18,7 @@ from proxy.people.file import PeopleBusy, PeopleFile, PeopleUnreadable
 from proxy.people.links import link_of
 from proxy.people.roles import Role
 from proxy.people.users import LINK_LIFE, CodesFor, People, User, digest_of
+from proxy.terminal import complain, safe, say, show_json
 
 _OK, _REFUSED, _UNREADABLE = 0, 1, 2
 
@@ -47,36 +45,39 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 def run(args: argparse.Namespace) -> int:
     """Run one ``people`` command and give its exit code."""
     try:
-        answer, line = _ACTIONS[args.people_command](args)
+        answer, lines = _ACTIONS[args.people_command](args)
     except ChangeRefused as refusal:
         return _failed(f"refused: {safe(refusal)}", _REFUSED)
     except (PeopleUnreadable, PeopleBusy, OSError) as trouble:
         return _failed(str(trouble), _UNREADABLE)
-    print(json.dumps(answer) if args.json else line)  # noqa: T201 - the command line's voice
+    if args.json:
+        show_json(answer)
+    else:
+        say(*lines)
     return _OK
 
 
-def _list(args: argparse.Namespace) -> tuple[Any, str]:
+def _list(args: argparse.Namespace) -> tuple[Any, list[str]]:
     users = PeopleFile(args.settings.data_dir).read().users
     lines = [f"{user.name}  {user.role}  {user.state}{'' if user.has_code else '  without an app'}" for user in users]
-    return [_shown(user) for user in users], "\n".join(map(safe, lines)) or "nobody yet"
+    return [_shown(user) for user in users], [*map(safe, lines)] or ["nobody yet"]
 
 
-def _invite(args: argparse.Namespace) -> tuple[Any, str]:
+def _invite(args: argparse.Namespace) -> tuple[Any, list[str]]:
     token = secrets.token_urlsafe(32)
     role, digest, by, now = Role(args.role), digest_of(token), _by(), utc_now()
     people = _change(args, lambda people: changes.with_invited(people, args.name, role, digest=digest, by=by, now=now))
     return _linked(args, people, token)
 
 
-def _reset(args: argparse.Namespace) -> tuple[Any, str]:
+def _reset(args: argparse.Namespace) -> tuple[Any, list[str]]:
     token = secrets.token_urlsafe(32)
     digest, by, now = digest_of(token), _by(), utc_now()
     people = _change(args, lambda people: changes.with_reset(people, args.name, digest=digest, by=by, now=now))
     return _linked(args, people, token)
 
 
-def _role(args: argparse.Namespace) -> tuple[Any, str]:
+def _role(args: argparse.Namespace) -> tuple[Any, list[str]]:
     codes = args.settings.control_codes
     return _done(
         args,
@@ -84,7 +85,7 @@ def _role(args: argparse.Namespace) -> tuple[Any, str]:
     )
 
 
-def _disable(args: argparse.Namespace) -> tuple[Any, str]:
+def _disable(args: argparse.Namespace) -> tuple[Any, list[str]]:
     codes = _codes_to_disable(args)
     return _done(args, lambda people: changes.with_disabled(people, args.name, codes=codes, by=_by(), now=utc_now()))
 
@@ -100,19 +101,19 @@ def _codes_to_disable(args: argparse.Namespace) -> CodesFor:
     return codes
 
 
-def _enable(args: argparse.Namespace) -> tuple[Any, str]:
+def _enable(args: argparse.Namespace) -> tuple[Any, list[str]]:
     return _done(args, lambda people: changes.with_enabled(people, args.name, by=_by(), now=utc_now()))
 
 
-def _done(args: argparse.Namespace, change: Callable[[People], People]) -> tuple[Any, str]:
+def _done(args: argparse.Namespace, change: Callable[[People], People]) -> tuple[Any, list[str]]:
     user = _named(args, _change(args, change))
-    return _shown(user), safe(f"{user.name}  {user.role}  {user.state}")
+    return _shown(user), [safe(f"{user.name}  {user.role}  {user.state}")]
 
 
-def _linked(args: argparse.Namespace, people: People, token: str) -> tuple[Any, str]:
+def _linked(args: argparse.Namespace, people: People, token: str) -> tuple[Any, list[str]]:
     user, link = _named(args, people), link_of(args.settings, token, args.settings.control_port)
     answer = {**_shown(user), "link": link, "expires_at": (utc_now() + LINK_LIFE).isoformat()}
-    return answer, f"{safe(user.name)} comes in here, once, within 24 hours:\n{link}"
+    return answer, [f"{safe(user.name)} comes in here, once, within 24 hours:", link]
 
 
 def _change(args: argparse.Namespace, change: Callable[[People], People]) -> People:
@@ -144,11 +145,11 @@ def _by() -> str:
 
 
 def _failed(text: str, code: int) -> int:
-    print(f"perpguard people: {text}", file=sys.stderr)  # noqa: T201 - the command line's voice
+    complain("people", text)
     return code
 
 
-_ACTIONS: Final[dict[str, Callable[[argparse.Namespace], tuple[Any, str]]]] = {
+_ACTIONS: Final[dict[str, Callable[[argparse.Namespace], tuple[Any, list[str]]]]] = {
     "list": _list,
     "invite": _invite,
     "role": _role,

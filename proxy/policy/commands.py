@@ -6,14 +6,11 @@ Exit codes: 0 done, 1 refused (or loosened, where that was to fail), 2 a file is
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.audit.words import spelled_out
 from proxy.control.client import NoAnswer, Refused, ask
 from proxy.policy import replay_command
 from proxy.policy.comparing import compare, loosened
@@ -21,6 +18,7 @@ from proxy.policy.problems import PolicyError
 from proxy.policy.reading import load_policy, read_policy
 from proxy.policy.schema import policy_schema
 from proxy.settings import Settings
+from proxy.terminal import complain, remark, say, show_json
 
 _OK, _NOT_OK, _WRONG, _NO_ANSWER = 0, 1, 2, 3
 
@@ -54,13 +52,13 @@ def run(args: Any) -> int:
     try:
         return _COMMANDS[args.policy_command](args)
     except PolicyError as error:
-        _complain(str(error))
+        remark(*str(error).split("\n"))
         return _WRONG
     except Refused as refusal:
-        _complain(str(refusal))
+        remark(*str(refusal).split("\n"))
         return _NOT_OK
     except NoAnswer as silence:
-        _complain(f"perpguard policy: {silence}")
+        complain("policy", str(silence))
         return _NO_ANSWER
 
 
@@ -76,8 +74,8 @@ def _diff(args: Any) -> int:
         _print_json({"loosened": bool(looser), "changes": [asdict(change) for change in changes]})
     else:
         for change in changes:
-            _say(f"{change.direction.value:<9} {change}")
-        _say(f"{len(looser)} of {len(changes)} changes loosen" if looser else "nothing is loosened")
+            say(f"{change.direction.value:<9} {change}")
+        say(f"{len(looser)} of {len(changes)} changes loosen" if looser else "nothing is loosened")
     return _NOT_OK if looser and args.fail_on_loosening else _OK
 
 
@@ -102,7 +100,7 @@ def _withdraw(args: Any) -> int:
     if args.json:
         _print_json(answer)
     else:
-        _say(f"policy {args.digest} is withdrawn; {answer['in_force']} stays in force")
+        say(f"policy {args.digest} is withdrawn; {answer['in_force']} stays in force")
     return _OK
 
 
@@ -114,7 +112,7 @@ def _pending(args: Any) -> int:
         for proposal in waiting:
             _say_proposal(proposal)
         if not waiting:
-            _say("nothing waits")
+            say("nothing waits")
     return _OK
 
 
@@ -122,24 +120,26 @@ def _tell(args: Any, answer: Any) -> None:
     if args.json:
         _print_json(answer)
     elif answer["pending"] is None:
-        _say(f"policy {answer['in_force']} is in force on every gate")
+        say(f"policy {answer['in_force']} is in force on every gate")
     else:
         _say_proposal(answer["pending"])
-        _say(f"policy {answer['in_force']} stays in force until then")
+        say(f"policy {answer['in_force']} stays in force until then")
 
 
 def _say_proposal(proposal: Any) -> None:
+    """Whole: whoever is to approve a policy must see all that it loosens, and what it is called."""
     by = f"proposed by {proposal['by']}" if proposal["by"] else "found in the settings' file; nobody stands for it yet"
-    _say(f"policy {proposal['policy_version']} ({proposal['policy_name']}) waits: {by}, {proposal['reason']}")
+    say(f"policy {proposal['policy_version']} ({proposal['policy_name']}) waits: {by}, {proposal['reason']}")
     for change in proposal["loosened"]:
-        _say(f"  loosened {change}")
+        say(f"  loosened {change}")
     for change in proposal["other_changes"]:
-        _say(f"  {change}")
+        say(f"  {change}")
     if proposal["stale"]:
-        _say("  it is stale: another policy came into force since it was proposed. Propose it again, or withdraw it")
+        say("  it is stale: another policy came into force since it was proposed. Propose it again, or withdraw it")
         return
     alone = f", or it takes effect at {proposal['due']}" if proposal["due"] else ""
-    _say(f"  somebody else approves it: perpguard policy approve {proposal['policy_version']}{alone}")
+    agree = f'perpguard policy approve {proposal["policy_version"]} --name NAME --reason "..."'
+    say(f"  somebody else approves it: {agree}{alone}")
 
 
 def _remind(settings: Settings, digest: str) -> None:
@@ -149,21 +149,11 @@ def _remind(settings: Settings, digest: str) -> None:
     except PolicyError:
         same = False
     if not same:
-        _complain(f"{settings.policy} reads otherwise: put the same text there, it is read at the next start")
+        remark(f"{settings.policy} reads otherwise: put the same text there, it is read at the next start")
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))  # noqa: T201 - a command's own output
-
-
-def _say(line: str) -> None:
-    """One line, whole: whoever is to approve a policy must see all that it loosens, and what it is called."""
-    print(spelled_out(line))  # noqa: T201 - a command's own output
-
-
-def _complain(text: str) -> None:
-    for line in text.split("\n"):
-        print(spelled_out(line), file=sys.stderr)  # noqa: T201 - a command's own output
+    show_json(value, indent=2)
 
 
 _COMMANDS: Final[dict[str, Callable[[Any], int]]] = {

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.audit.words import spelled_out
 from proxy.policy.places import Place, line_of_lines
+from proxy.terminal import spelled_out
 
 PROBLEMS_MAX: Final = 100
 """Told of one text. To look for the name that was meant takes milliseconds each."""

@@ -17,6 +17,7 @@ from proxy.policy.reading import load_policy, parse_policy
 from proxy.policy.replaying import FLIPS_SHOWN, PolicyReplay, replay_policy
 from proxy.policy.tally import Sum, Tally
 from proxy.store.codec import plain
+from proxy.terminal import show_json
 from rules.engine import decide_batch
 from rules.rule import show
 
@@ -56,7 +57,7 @@ def _replay(args: Any) -> int:
     with ArchiveReader.open(archive_place(args.data_dir)) as archive, archive.standing_still():
         report = replay_policy(ArchiveSource(archive, window), decide_batch, parse_policy, new, flips_shown=args.limit)
     if args.json:
-        pages.print_json(_as_json(report))
+        show_json(_as_json(report))
     else:
         _print(report)
     return OK if report.same else NOT_OK

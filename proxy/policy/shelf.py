@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,6 +20,9 @@ from proxy.decoding import build
 from proxy.disk import FileIdentity, identity_of, make_directory, remove_file, replace_file
 from proxy.policy.reading import POLICY_LENGTH_MAX, policy_digest
 from proxy.store.codec import dump, load, plain
+
+if TYPE_CHECKING:
+    from proxy.settings import Settings
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 _PROPOSAL_BYTES_MAX: Final = 4 * POLICY_LENGTH_MAX + 64 * 1024
@@ -114,6 +117,12 @@ class Shelf:
     def _write(self, path: Path, content: bytes) -> None:
         make_directory(path.parent)
         replace_file(path, content)
+
+
+def policy_path(settings: Settings) -> Path:
+    """The policy that was in force here last; before there was any, the settings' file."""
+    active = Shelf(settings.data_dir).active_path
+    return active if active.exists() else settings.policy
 
 
 def _proposal(path: Path) -> Proposal | None:

@@ -25,6 +25,7 @@ from proxy.reasons.inquiry import (
 )
 from proxy.reasons.tracing import RuleResult, Trace
 from proxy.store.codec import plain
+from proxy.terminal import show_json
 from rules.policy import Policy
 from rules.rule import show_exact
 
@@ -79,7 +80,7 @@ def _beside(args: argparse.Namespace) -> Policy | None:
 
 def _print_told(told: Told, *, as_json: bool) -> None:
     if as_json:
-        pages.print_json(plain(told))
+        show_json(plain(told))
         return
     pages.say(f"{told.id}: {told.bot} on {told.account}, {told.at}, policy {told.policy_name} {told.policy_version}")
     for command in told.commands:
@@ -93,7 +94,7 @@ def _print_told(told: Told, *, as_json: bool) -> None:
 
 def _print_what_if(what_if: WhatIf, *, as_json: bool) -> None:
     if as_json:
-        pages.print_json(plain(what_if))
+        show_json(plain(what_if))
         return
     pages.say(f"{what_if.supposed}, instead of {what_if.asked}")
     pages.say(f"under the policy of then, {what_if.then.policy_version}: {_verdict(what_if.then)}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.signals.evidence.event import TIME_END
+from proxy.terminal import complain, say, show_json
 
 if TYPE_CHECKING:
     from proxy.cli import Arguments
@@ -65,13 +65,12 @@ def run(args: Arguments) -> int:
     try:
         found = score_orders(read_orders(args.orders), threshold=args.threshold)
     except UnreadableOrders as trouble:
-        print(f"perpguard signals anomalies: {trouble}", file=sys.stderr)  # noqa: T201 - a command's own output
+        complain("signals anomalies", str(trouble))
         return _UNREADABLE
     if getattr(args, "json", False):
-        print(json.dumps(found))  # noqa: T201
-        return _OK
-    for line in _lines(found):
-        print(line)  # noqa: T201
+        show_json(found)
+    else:
+        say(*_lines(found))
     return _OK
 
 

@@ -6,15 +6,14 @@ Exit codes: 0 done, 1 refused, 3 nobody answered.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+from proxy.terminal import safe, say, show_json
 
 if TYPE_CHECKING:
     from proxy.cli import Arguments
 
-_OK, _REFUSED, _NO_ANSWER = 0, 1, 3
 NO_PREDICTION: Final = "crowding, no prediction"
 
 
@@ -32,28 +31,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: Arguments) -> int:
     """Print what the warden tells."""
-    from proxy.control.client import NoAnswer, Refused, ask
+    from proxy.control.answering import answered
 
-    try:
-        told = ask(args.settings, "GET", "/api/signals")
-    except NoAnswer as silence:
-        print(f"perpguard signals: {silence}", file=sys.stderr)  # noqa: T201 - a command's own output
-        return _NO_ANSWER
-    except Refused as refusal:
-        print(f"perpguard signals: {refusal}", file=sys.stderr)  # noqa: T201
-        return _REFUSED
+    return answered("signals", lambda: _show(args))
+
+
+def _show(args: Arguments) -> int:
+    from proxy.control.client import ask
+
+    told = ask(args.settings, "GET", "/api/signals")
     if getattr(args, "json", False):
-        print(json.dumps(told))  # noqa: T201
-        return _OK
-    for line in lines(told):
-        print(line)  # noqa: T201
-    return _OK
+        show_json(told)
+    else:
+        say(*lines(told))
+    return 0
 
 
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
     """One line for each forecast, anomaly score and temperature."""
-    from proxy.audit.words import safe
-
     if not told["forecasts"]:
         yield "no forecast is stated"
     for each in told["forecasts"]:

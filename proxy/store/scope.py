@@ -96,3 +96,15 @@ class Scope:
 
 
 DESK: Final = Scope()
+
+
+def part_in_words(scope: str, account: str) -> str:
+    """What a kill of a scope, as it is spelled, covers of an account: the whole, or no more than a bot's part."""
+    bot = bot_in(scope)
+    return f"bot {bot} on {account}" if bot else account
+
+
+def bot_in(scope: str) -> str:
+    """The bot that a scope names, as it is spelled; empty for one that is wider."""
+    kind, _, name = scope.partition(":")
+    return name if kind == Level.BOT.value else ""

@@ -6,6 +6,8 @@ import argparse
 import time
 from typing import Final
 
+from proxy.terminal import say
+
 WAIT_S: Final = 60.0
 """For each gate: half of it until the new one serves, and a quarter until the old one is gone."""
 
@@ -39,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
             break
         time.sleep(_LOOK_EVERY_S)
     else:
-        print("the guard was asked, and is not done yet: see its log")  # noqa: T201 - a command's own output
+        say("the guard was asked, and is not done yet: see its log")
         return FAILED
     if now.state is Rolled.FAILED:
-        print("a new gate did not come up; the old ones serve on: see the guard's log")  # noqa: T201
+        say("a new gate did not come up; the old ones serve on: see the guard's log")
         return FAILED
-    print(f"{args.settings.gate_workers} gates are new")  # noqa: T201
+    say(f"{args.settings.gate_workers} gates are new")
     return 0

@@ -32,6 +32,7 @@ from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed
 from proxy.supervision.children import RESTART_PAUSE_MAX_S, RESTART_PAUSE_S, Child, end
 from proxy.supervision.restarts import Restarts, lock_path, write_pid
 from proxy.supervision.rolling import Rolled, RollingRestart
+from proxy.terminal import say
 from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.supervisor")
@@ -103,11 +104,11 @@ class Supervisor:
             stopping_path(self._settings.data_dir).unlink(missing_ok=True)
             guard_id(self._settings.data_dir)  # Before the gates, which must know whose they are.
             self._plan(gate, https, control)
-            print(f"gate    http://{_shown(gate)}/binanceusdm", flush=True)  # noqa: T201 - the command's own output
-            print(f"console http://{_shown(control)}/", flush=True)  # noqa: T201
-            print(f"people  {self._way_in(control)}", flush=True)  # noqa: T201
+            say(f"gate    http://{_shown(gate)}/binanceusdm", flush=True)
+            say(f"console http://{_shown(control)}/", flush=True)
+            say(f"people  {self._way_in(control)}", flush=True)
             if https is not None:
-                print(f"gate    https://{_shown(https)}/binanceusdm", flush=True)  # noqa: T201
+                say(f"gate    https://{_shown(https)}/binanceusdm", flush=True)
             try:
                 while not self._stopping:
                     self._tend()

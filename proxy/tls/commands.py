@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import TYPE_CHECKING, Final
 
+from proxy.terminal import complain, say, show_json
 from proxy.tls.names import DEFAULT_NAME
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except (BadName, TlsMissing, OSError) as trouble:
-        print(f"perpguard tls: {trouble}", file=sys.stderr)  # noqa: T201 - a command's own output
+        complain("tls", str(trouble))
         return REFUSED
     return 0
 
@@ -63,15 +62,14 @@ def _show(shelf: TlsShelf, *, as_json: bool) -> None:
     known = [*names.dns, *map(str, names.addresses)]
     if as_json:
         told = {"authority": str(shelf.authority), "names": known, "ends": ends.isoformat()}
-        print(json.dumps(told | {"fingerprint": fingerprint(authority)}))  # noqa: T201
+        show_json(told | {"fingerprint": fingerprint(authority)})
         return
     hosts = [name for name in names.dns if name != "localhost"]
-    for line in (
+    say(
         f"authority   {shelf.authority}",
         f"            SHA-256 {fingerprint(authority)}",
         f"names       {', '.join(known)}",
         f"ends        {ends:%Y-%m-%d}; perpguard tls renew",
         f"bots trust  {shelf.authority} (ccxt async: cafile; requests: REQUESTS_CA_BUNDLE; others: SSL_CERT_FILE)",
         f"hosts file  the bots' machines must find these names: ADDRESS {' '.join(hosts)}",
-    ):
-        print(line)  # noqa: T201
+    )

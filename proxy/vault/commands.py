@@ -3,8 +3,6 @@ by argument (every user of the machine can read those), and go out once.
 """
 
 import argparse
-import getpass
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -13,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from proxy.terminal import complain, remark, say, show_json
 from proxy.vault import enrolment
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_master_key, shortened
+from proxy.vault.opening import open_vault, person_here, vault_path
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.public_keys import PEM_CHARACTERS_MAX
 from proxy.vault.vault import Vault
@@ -46,7 +46,7 @@ class Terminal:
             stdin=sys.stdin,
             stdout=sys.stdout,
             stderr=sys.stderr,
-            prompt=getpass.getpass if sys.stdin.isatty() else None,
+            prompt=person_here(),
             now=lambda: datetime.now(UTC),
         )
 
@@ -130,10 +130,10 @@ def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
     except BrokenPipeError:
         raise
     except (VaultError, TagsClash, OSError) as trouble:
-        print(f"perpguard keys: {trouble}", file=terminal.stderr)
+        complain("keys", str(trouble), to=terminal.stderr)
         return 2
     except EOFError:
-        print("perpguard keys: the question was not answered", file=terminal.stderr)
+        complain("keys", "the question was not answered", to=terminal.stderr)
         return 2
     return 0
 
@@ -148,11 +148,11 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
     )
     enrolled = enrolment.enrol(args, candidate, now, terminal.stderr)
-    vault = _open(args, terminal) if _path(args).exists() else _create(args, terminal)
+    vault = _open(args, terminal) if vault_path(args.data_dir).exists() else _create(args, terminal)
     added = vault.add_exchange_key(
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now, enrolment=enrolled
     )
-    print(f"account={added.account} venue={added.venue} key={shortened(added.api_key)}", file=terminal.stdout)
+    say(f"account={added.account} venue={added.venue} key={shortened(added.api_key)}", to=terminal.stdout)
 
 
 def _check(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -163,13 +163,14 @@ def _set_master(args: argparse.Namespace, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     if args.forget:
         vault.set_master(args.account, None)
-        print(f"account={args.account} master=none", file=terminal.stdout)
+        say(f"account={args.account} master=none", to=terminal.stdout)
         return
+    vault.exchange_key(args.account)  # Of a misspelt account nobody is asked for a secret.
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
     api_secret = read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
     kept = new_master_key(api_key=api_key, api_secret=api_secret, email=args.email or "")
     vault.set_master(args.account, kept)
-    print(f"account={args.account} master={shortened(kept.api_key)}", file=terminal.stdout)
+    say(f"account={args.account} master={shortened(kept.api_key)}", to=terminal.stdout)
 
 
 def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -203,10 +204,10 @@ def _watchdog(args: argparse.Namespace, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     if args.keep:
         vault.keep_watchdog_secret(read_secret(terminal, "PERPGUARD_WATCHDOG_SECRET", "The watchdog's secret: "))
-        print("watchdog secret kept", file=terminal.stdout)
+        say("watchdog secret kept", to=terminal.stdout)
         return
-    print(f"secret={vault.pair_watchdog().reveal()}", file=terminal.stdout)
-    print("Whoever has it can pretend that the guard lives. It stays the same.", file=terminal.stderr)
+    say(f"secret={vault.pair_watchdog().reveal()}", to=terminal.stdout)
+    remark("Whoever has it can pretend that the guard lives. It stays the same.", to=terminal.stderr)
 
 
 def _list(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -215,11 +216,11 @@ def _list(args: argparse.Namespace, terminal: Terminal) -> None:
     accounts = [_account_row(each, spell) for each in vault.accounts()]
     guard_keys = [_guard_key_row(each, spell) for each in vault.guard_keys()]
     if args.json:
-        print(json.dumps({"accounts": accounts, "guard_keys": guard_keys}, ensure_ascii=False), file=terminal.stdout)
+        show_json({"accounts": accounts, "guard_keys": guard_keys}, to=terminal.stdout)
         return
     for title, rows in (("account", accounts), ("guard", guard_keys)):
         for row in rows:
-            print(title, *(f"{name}={value}" for name, value in row.items()), file=terminal.stdout)
+            say(" ".join((title, *(f"{name}={value}" for name, value in row.items()))), to=terminal.stdout)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
@@ -235,14 +236,10 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
 }
 
 
-def _path(args: argparse.Namespace) -> Path:
-    data_dir: Path = args.data_dir
-    return data_dir / "vault" / "vault.json"
-
-
 def _open(args: argparse.Namespace, terminal: Terminal) -> Vault:
-    passphrase = read_passphrase(environment=terminal.environment, file=args.passphrase_file, prompt=terminal.prompt)
-    return Vault.open(_path(args), passphrase)
+    return open_vault(
+        args.data_dir, environment=terminal.environment, file=args.passphrase_file, prompt=terminal.prompt
+    )
 
 
 def _create(args: argparse.Namespace, terminal: Terminal) -> Vault:
@@ -252,7 +249,7 @@ def _create(args: argparse.Namespace, terminal: Terminal) -> Vault:
         file=args.passphrase_file,
         prompt=None if ask is None else lambda question: _ask_twice(ask, question),
     )
-    vault = Vault.create(_path(args), passphrase)
+    vault = Vault.create(vault_path(args.data_dir), passphrase)
     vault.signing_key(terminal.now())
     return vault
 
@@ -293,27 +290,27 @@ def _show_once(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -
         return
     if args.json:
         credential = {"key": issued.key, "secret": issued.secret.reveal(), "bot": issued.bot, "account": issued.account}
-        print(json.dumps(credential | {"state": issued.state.value}), file=terminal.stdout)
+        show_json(credential | {"state": issued.state.value}, to=terminal.stdout)
     else:
-        print(f"key={issued.key}\nsecret={issued.secret.reveal()}", file=terminal.stdout)
-    print("The secret is not shown again; `perpguard keys rotate` replaces it.", file=terminal.stderr)
+        say(f"key={issued.key}", f"secret={issued.secret.reveal()}", to=terminal.stdout)
+    remark("The secret is not shown again; `perpguard keys rotate` replaces it.", to=terminal.stderr)
 
 
 def _show_key(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
     """An Ed25519 guard key: the bot has its own private key, so there is no secret to show."""
     if args.json:
         shown = {"key": issued.key, "bot": issued.bot, "account": issued.account, "state": issued.state.value}
-        print(json.dumps(shown), file=terminal.stdout)
+        show_json(shown, to=terminal.stdout)
     else:
-        print(f"key={issued.key}", file=terminal.stdout)
-    print("The bot signs with the private half of the key pair it keeps.", file=terminal.stderr)
+        say(f"key={issued.key}", to=terminal.stdout)
+    remark("The bot signs with the private half of the key pair it keeps.", to=terminal.stderr)
 
 
 def _show_state(changed: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
     if args.json:
-        print(json.dumps(_guard_key_row(changed, shortened), ensure_ascii=False), file=terminal.stdout)
+        show_json(_guard_key_row(changed, shortened), to=terminal.stdout)
         return
-    print(f"key={shortened(changed.key)} bot={changed.bot} state={changed.state.value}", file=terminal.stdout)
+    say(f"key={shortened(changed.key)} bot={changed.bot} state={changed.state.value}", to=terminal.stdout)
 
 
 def _account_row(key: ExchangeKey, spell: Callable[[str], str]) -> dict[str, str]:

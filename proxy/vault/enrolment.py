@@ -7,6 +7,7 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
+from proxy.terminal import remark, say
 from proxy.vault.keys import ExchangeKey
 from proxy.vault.permissions import Enrolment, KeyPermissions, KeyRefused, Risk, admit
 from proxy.vault.vault import Vault
@@ -29,7 +30,7 @@ def accepted(args: argparse.Namespace) -> tuple[Risk, ...]:
 def enrol(args: argparse.Namespace, candidate: ExchangeKey, now: datetime, stderr: TextIO) -> Enrolment:
     """Ask the venue about a key that is about to be kept. Raises ``KeyRefused``; ``--offline`` skips the question."""
     if args.offline:
-        print("the key's rights were not checked; `perpguard keys check` does it later", file=stderr)
+        remark("the key's rights were not checked; `perpguard keys check` does it later", to=stderr)
         return Enrolment(checked_at=None, accepted=accepted(args))
     admit(asked(args.settings, candidate), accepted(args))
     return Enrolment(checked_at=now, accepted=accepted(args))
@@ -47,7 +48,7 @@ def check(args: argparse.Namespace, vault: Vault, now: datetime, stdout: TextIO)
         taken = tuple(risk for risk in Risk if risk in (*known, *accepted(args)))
         try:
             permissions = asked(args.settings, key)
-            print(f"account={key.account} {spelled(permissions)}", file=stdout)
+            say(f"account={key.account} {spelled(permissions)}", to=stdout)
             admit(permissions, taken)
             vault.enrol(key.account, Enrolment(checked_at=now, accepted=taken))
         except KeyRefused as refusal:

@@ -86,22 +86,25 @@ class Flattening:
             hands, not_touched = await self._hands()
 
             async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
-                return await kill(
-                    self._settings.data_dir,
-                    DESK,
-                    hands,
-                    self._by,
-                    reason,
-                    latch=latch,
-                    flatten=flatten,
-                    whole=anew and not not_touched,
-                    anew=anew,
-                )
+                try:
+                    return await kill(
+                        self._settings.data_dir,
+                        DESK,
+                        hands,
+                        self._by,
+                        reason,
+                        latch=latch,
+                        flatten=flatten,
+                        whole=anew and not not_touched,
+                        anew=anew,
+                    )
+                finally:
+                    # Each at its end: this process may be stopped in it, or while what was on the wire is waited for.
+                    if await asyncio.shield(self._direct.end(DESK, None)):
+                        self._acts.told()
 
             done = await kill_followed(once, hands, reason, latch=self._latch, store=self._store, say=_say)
             report = lacking(done, not_touched)
-            if await self._direct.end(DESK, None):
-                self._acts.told()
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))
         await asyncio.to_thread(self._certify, report)

@@ -59,7 +59,7 @@ class LiveDesk(DeskDouble):
                     "name": "main",
                     "phase": phase,
                     "steps": [{"at": datetime.now(UTC).isoformat(), "what": "entries blocked"}],
-                    "read_backs": 3 if flat else 1,
+                    "read_backs": [datetime.now(UTC).isoformat()] * (3 if flat else 1),
                     "left": [] if flat else ["BTCUSDT/LONG 0.250"],
                 }
             ],

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from proxy.terminal import complain, say, show_json
 
 if TYPE_CHECKING:
     from proxy.cli import Arguments
@@ -55,14 +55,13 @@ def run(args: Arguments) -> int:
     try:
         bars = read_bars(given["ohlcv"], symbols)
     except BarsUnreadable as error:
-        print(f"perpguard signals backtest: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        complain("signals backtest", str(error))
         return _USAGE_ERROR
     told = report([walk(each, plan) for each in bars], plan)
     if given.get("json", False):
-        print(json.dumps(told))  # noqa: T201
-        return _OK
-    for line in lines(told):
-        print(line)  # noqa: T201
+        show_json(told)
+    else:
+        say(*lines(told))
     return _OK
 
 

@@ -26,6 +26,7 @@ from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.scoreboard.log import LogUnavailable
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
+from proxy.venues.binance import client_ids
 from proxy.warden.pieces.account import AccountPieces, build_account
 from proxy.warden.pieces.bots import bot_hands
 from proxy.warden.pieces.ground import Ground
@@ -191,6 +192,7 @@ def _pursuit(
         desk=kill,
         record=ground.scribe.event,
         shows=shows,
+        tags=lambda account: client_ids.tags_of(account, ground.traders()),
         now=ground.now,
         after_flat=exchange_keys(ground, hands).after_flat,
     )

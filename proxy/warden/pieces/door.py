@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -58,11 +61,20 @@ def build_door(
         https=settings.control_https,
         now=ground.now,
         commands=commands,
+        kill_command=kill_command(settings.data_dir, os.environ),
     )
     console.include_router(watchdog_routes(desk.heart))
     metrics = build_metrics(ground, desk, control.desk, control.signals)
     console.include_router(MetricsDoor(metrics, metrics_token(settings)).router())
     return console
+
+
+def kill_command(data_dir: Path, environment: Mapping[str, str]) -> str:
+    """What stops this guard from its own machine, in any shell: with the settings file that it was started with."""
+    named = environment.get("PERPGUARD_CONFIG")
+    words = ["perpguard", "kill", "--data-dir", str(data_dir.absolute())]
+    words += ["--config", str(Path(named).absolute())] if named else []
+    return f'{shlex.join(words)} --by NAME --reason "..."'
 
 
 def _control(ground: Ground, desk: DeskPieces, history: History, alerts: AlertDesk, keys: KeysMirror) -> Control:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from proxy.accounts.budget_keeper import BudgetKeeper, VenueTime
+from proxy.accounts.budget_keeper import BudgetKeeper, Spent, VenueTime
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import LIMITS_DEFAULT, Counter, Limit
@@ -128,6 +128,13 @@ def test_what_is_used_stands_beside_what_is_granted_and_kept(kept: Kept) -> None
     weight = standings["weight-1m", ""]
     assert (weight.used, weight.granted) == (70, 2_400)
     assert weight.reserve == kept.meter.budget.reserve(WEIGHT) > 0
+
+
+def test_of_what_is_spent_it_is_known_what_kills_have_spent(kept: Kept) -> None:
+    free = kept.meter.budget.limit(WEIGHT) - kept.meter.budget.reserve(WEIGHT)
+    kept.meter.begin(Payer("main"), Spend(weight=300))
+    kept.meter.by_kill(Payer("main"), Spend(weight=100))
+    assert kept.keeper.spent() == Spent(300 / free, by_kills=100 / free)
 
 
 async def test_gates_hear_the_venues_limits_and_the_reserve(kept: Kept) -> None:

@@ -198,6 +198,16 @@ async def test_the_kill_may_use_the_reserve_and_what_it_uses_is_known() -> None:
         venue.used = 2_475
         await hands.conditional_orders()
         assert metered.used == 2_475
+    field, meter = Counter(Limit.WEIGHT_1M, FIRST).field, metered.meter
+    free = meter.budget.limit(Counter(Limit.WEIGHT_1M, FIRST)) - meter.budget.reserve(Counter(Limit.WEIGHT_1M, FIRST))
+    assert meter.shares_of_kills()[field] == 40 / free
+
+
+async def test_what_the_warden_reads_for_itself_is_not_taken_for_a_kills() -> None:
+    metered = Metered()
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
+        await hands.conditional_orders()
+        assert venue.asked and metered.meter.shares_of_kills() == {}
 
 
 async def test_what_never_came_back_is_counted() -> None:

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from proxy.accounts.resolver import RememberingResolver
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.way_out import WayOut
-from proxy.accounts.way_out_payloads import listing_of
+from proxy.accounts.way_out_payloads import exits, listing_of, resting
 from proxy.kill.hands import AllRefused, VenueHands
 from rules.kill.events import CancelStep, Surveyed
 from rules.kill.legs import BookLevel, LotSize, OrderKind, RestingOrder
@@ -557,3 +557,22 @@ async def test_an_address_that_was_right_once_outlives_the_name_servers():
     assert await RememberingResolver(servers).resolve("fapi.example", 443) == first
     with pytest.raises(OSError, match="no name servers"):
         await RememberingResolver(servers).resolve("never.example", 443)
+
+
+@pytest.mark.parametrize(
+    ("said", "only_closes"),
+    [
+        ({"side": "SELL", "positionSide": "BOTH", "reduceOnly": True}, True),
+        ({"side": "SELL", "positionSide": "BOTH", "reduceOnly": False, "closePosition": "true"}, True),
+        ({"side": "SELL", "positionSide": "LONG", "reduceOnly": False}, True),
+        ({"side": "BUY", "positionSide": "SHORT"}, True),
+        ({"side": "BUY", "positionSide": "LONG", "reduceOnly": False}, False),
+        ({"side": "SELL", "positionSide": "SHORT"}, False),
+        ({"side": "SELL", "positionSide": "BOTH", "reduceOnly": "false", "closePosition": False}, False),
+        ({}, False),
+    ],
+)
+def test_what_can_open_nothing_is_an_exit(said: dict[str, Any], only_closes: bool) -> None:
+    rows = [{"symbol": "BTCUSDT", "orderId": 1, **said}]
+    (order,) = orders = resting(rows, "orderId")
+    assert exits(orders, rows) == ({order} if only_closes else set())

@@ -44,6 +44,7 @@ def alerts(data_dir: Path, *words: str, stdin: str = "", **environment: str) -> 
 
 
 def test_a_channel_is_added_listed_and_removed(tmp_path: Path, vault: Vault) -> None:
+    assert "there is no channel: nobody is told; perpguard alerts channels add" in alerts(tmp_path, "channels", "list")
     said = alerts(tmp_path, "channels", "add", "pager", stdin=URL + "\n")
     said += alerts(
         tmp_path, "channels", "add", "chat", **{URL_VARIABLE: "slack://AAAAAAAAA/BBBBBBBBB/cccccccccccccccccccccccc"}

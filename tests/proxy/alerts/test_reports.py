@@ -71,6 +71,17 @@ def test_a_kill_that_is_not_done_is_an_alert_of_its_own() -> None:
     )
 
 
+@pytest.mark.parametrize("what", ["kill.flat", "kill.flat_except_dust"])
+def test_the_kill_of_one_bot_does_not_say_that_the_account_is_empty(what: str) -> None:
+    of_bot, of_all = (report_of(what, "ann", {"scope": scope, "reason": "drill"}) for scope in ("bot:trend", "desk"))
+    assert of_bot is not None and of_all is not None
+    assert "of this bot" in of_bot.text and "What others hold on the account stays." in of_bot.text
+    assert "The exchange shows no" not in of_bot.text
+    assert "of this bot" not in of_all.text and "others" not in of_all.text
+    part = report_of("kill.account_flat", "ann", {"scope": "bot:trend", "account": "main", "waiting": ["second"]})
+    assert part is not None and part.title == "bot trend on main is flat, bot:trend is not yet"
+
+
 @pytest.mark.parametrize("hand", ["survey", "cancel", "close", "verify"])
 def test_a_kill_that_breaks_off_by_a_fault_of_the_guards_own_is_told_as_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hand: str

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.accounts.budget_keeper import Spent
 from proxy.alerts import sight as sight_module
 from proxy.alerts.alert import Severity
 from proxy.alerts.lifecycle import Seen, State, Ticked, evolve
@@ -43,7 +44,7 @@ class Guard:
     read_at: datetime = NOW
     priced_at: datetime = NOW
     offset_ms: int = 0
-    spent: float = 0.1
+    spent: Spent = field(default_factory=lambda: Spent(0.1))
     verdict: str = "sound"
     trouble: str = ""
     opened: bool = True
@@ -121,7 +122,7 @@ def test_where_all_is_well_there_is_nothing(tmp_path: Path) -> None:
         ({"priced_at": NOW - timedelta(seconds=11)}, "market:binanceusdm", Severity.CRITICAL),
         ({"offset_ms": -1_500}, "clock:binanceusdm", Severity.WARNING),
         ({"offset_ms": 6_000}, "clock:binanceusdm", Severity.CRITICAL),
-        ({"spent": 0.85}, "budget:binanceusdm", Severity.WARNING),
+        ({"spent": Spent(0.85)}, "budget:binanceusdm", Severity.WARNING),
         ({"verdict": "withdrawals"}, "key:main", Severity.CRITICAL),
         ({"trouble": "the disk is full"}, "archive", Severity.CRITICAL),
         ({"still": ("the kill's mirror",)}, "loop:the kill's mirror", Severity.CRITICAL),
@@ -131,6 +132,29 @@ def test_where_all_is_well_there_is_nothing(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_seen(tmp_path: Path, wrong: dict[str, Any], key: str, severity: Severity) -> None:
     assert seen(Guard(tmp_path, **wrong).sight()) == {key: severity}
+
+
+@pytest.mark.parametrize(
+    ("spent", "names_the_kill"),
+    [
+        (Spent(1.13), False),
+        (Spent(1.13, by_kills=0.27), True),
+        (Spent(1.4, by_kills=0.27), False),
+        (Spent(0.1, by_kills=0.1), None),
+    ],
+    ids=["bots", "it is the kill's", "too much without it", "little"],
+)
+def test_of_a_budget_that_a_kill_has_used_up_bots_are_not_blamed(
+    tmp_path: Path, spent: Spent, names_the_kill: bool | None
+) -> None:
+    reports = list(Guard(tmp_path, spent=spent).sight().reports())
+    if names_the_kill is None:
+        assert reports == []
+        return
+    (report,) = reports
+    assert report.key == "budget:binanceusdm"
+    assert ("27% by the guard's kill" in report.title) is names_the_kill
+    assert ("bots to send less" in report.advice) is not names_the_kill
 
 
 def test_a_score_counts_from_what_the_policy_wants_written_down(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from proxy.audit.query import (
     last_ordered,
 )
 from proxy.audit.reader import ArchiveReader
-from proxy.audit.words import in_words, safe
+from proxy.audit.words import in_words
 from proxy.store.codec import plain_command
 from proxy.venues.binance.client_ids import outward, tag
 from rules.model import AmendOrder, CancelAll, CancelOrder, OrderType, PlaceOrder, SetLeverage, Side
@@ -112,12 +112,6 @@ def test_commands_in_words(command, words):
 def test_a_command_of_another_version_still_has_words():
     assert in_words({"type": "Teleport", "symbol": "BTCUSDT"}) == "Teleport BTCUSDT"
     assert in_words({}) == "? any symbol"
-
-
-def test_safe_text_spells_out_what_a_terminal_obeys():
-    assert safe("a\x1b[31m\r\n\x9b\u2028\u202eb\u200b") == r"a\x1b[31m\r\n\x9b\u2028\u202eb\u200b"
-    assert safe("Zürich 東京") == "Zürich 東京"
-    assert len(safe("x" * 10_000)) < 500
 
 
 def test_when_a_symbol_was_last_ordered_is_told_by_account_passed_and_refused_alike(archive, desk):

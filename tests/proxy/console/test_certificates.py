@@ -75,6 +75,17 @@ async def test_a_press_leads_to_its_accounts(person: Browser, plane: DeskDouble)
     assert "Not proven here" in page and "Flat certificate" not in page
 
 
+async def test_that_of_one_bot_does_not_speak_for_the_account(person: Browser, plane: DeskDouble) -> None:
+    document = {**plane.papers[JOB].document, "scope": "bot:trend", "account": "main"}
+    plane.papers[JOB] = replace(plane.papers[JOB], document=document)
+    bound = [{"account": "main", "job": JOB, "phase": "FLAT", "substance": "0" * 64}]
+    press = {**document, "kind": "press", "accounts": bound}
+    plane.papers["press"] = replace(plane.papers[JOB], id="press", document=press)
+    for name in (JOB, "press"):
+        page = (await person.client.get(f"/certificates/{name}")).text
+        assert "bot trend on main" in page and "what others hold on the account stays" in page
+
+
 @pytest.mark.parametrize("text", CORPUS)
 async def test_signed_text_is_text_all_the_same(person: Browser, plane: DeskDouble, text: str) -> None:
     text = text.encode("utf-8", "replace").decode()

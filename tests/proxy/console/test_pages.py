@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
+from pydantic import SecretStr
 
 import proxy.console
 from proxy.console import looking, words
+from proxy.console.app import create_console
 from proxy.console.desk_views import AccountView, BotView, DeskView, LeaseView, PositionView, WatchdogView
 from proxy.console.exposure_plane import LimitView, StopView, SymbolView
 from proxy.console.plane import ControlRefused
 from proxy.console.rearm_plane import RearmView
-from tests.proxy.console.conftest import SAME_ORIGIN, Browser
+from proxy.people.register import Register
+from proxy.warden.pieces.door import kill_command
+from tests.proxy.console.conftest import SAME_ORIGIN, TOKEN, Browser, browse, sign_in
 from tests.proxy.console.desk_double import (
     DeskDouble,
     RearmDouble,
@@ -323,6 +328,16 @@ async def test_progress_is_asked_for_often_only_while_it_runs(person: Browser, p
     assert "Flat in 2.4 s" in ended
 
 
+async def test_the_kill_of_one_bot_does_not_call_its_account_flat(person: Browser, plane: DeskDouble) -> None:
+    account = {"name": "main", "scope": "bot:trend", "phase": "FLAT", "steps": [], "left": []}
+    plane.job = {"running": False, "flat": True, "scope": "bot:trend", "accounts": [account]}
+    page = (await person.client.get("/partials/kill")).text
+    assert "<h3>bot trend on main " in page and "what others hold on the account stays" in page
+    plane.job = {**plane.job, "scope": "desk", "accounts": [{**account, "scope": "desk"}]}
+    page = (await person.client.get("/partials/kill")).text
+    assert "<h3>main " in page and "others" not in page
+
+
 async def test_a_kill_that_ended_degraded_claims_nothing_that_is_not_proven(person: Browser, plane: DeskDouble) -> None:
     account = {"name": "main", "phase": "DEGRADED", "steps": [], "left": ["BTCUSDT 1"], "why": "maintenance"}
     plane.job = {"running": False, "flat": False, "scope": "desk", "accounts": [account]}
@@ -419,6 +434,22 @@ def test_a_small_probability_keeps_its_digits(probability: float, said: str) -> 
 @pytest.mark.parametrize(("value", "said"), [(0.25, "0.2500"), (0.00123, "0.00123"), (1e-9, "0.0000"), (-2, "-2.0000")])
 def test_a_score_is_short_and_never_a_lie_of_zero(value: float, said: str) -> None:
     assert words.score(value) == said
+
+
+async def test_without_contact_the_whole_command_is_told(plane: DeskDouble, register: Register, tmp_path: Path) -> None:
+    command = kill_command(tmp_path / "two words", {"PERPGUARD_CONFIG": "/etc/perpguard.toml"})
+    assert command.endswith('two words\' --config /etc/perpguard.toml --by NAME --reason "..."')
+    app = create_console(plane, plane, token=SecretStr(TOKEN), people=register, kill_command=command)
+    async with browse(app) as client:
+        await sign_in(client)
+        page = (await client.get("/kill")).text
+    shown = escape(command)
+    assert f"Stop from the guard's machine: <code>{shown}</code>" in page
+    assert f"on the guard's machine: {shown}" in page
+
+
+def test_the_command_names_no_settings_where_the_guard_has_none(tmp_path: Path) -> None:
+    assert kill_command(tmp_path, {}) == f'perpguard kill --data-dir {tmp_path} --by NAME --reason "..."'
 
 
 def test_a_skill_has_its_sign() -> None:

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as StoreGone
 
 from proxy.audit.place import ArchivePlace, archive_place
 from proxy.console.plane import ControlRefused
 from proxy.console.progress import progress_of
 from proxy.control.plane import Control
 from proxy.kill.report import AccountReport
+from proxy.store.ownership import DeskTaken
 from rules.kill.events import Phase
 from tests.proxy.audit.conftest import Desk
 from tests.proxy.audit.damaging import cut_records, no_database
@@ -94,11 +97,80 @@ async def test_an_archive_that_cannot_be_read_is_not_an_empty_one(
         await control.decision("d-0")
 
 
+class _Reducing:
+    """A desk of three accounts. Those of ``troubles`` cannot be made reduce-only, those of ``so`` are it."""
+
+    def __init__(self, troubles: dict[str, Exception], so: tuple[str, ...] = ()) -> None:
+        self.troubles, self.so, self.reduced = troubles, so, list[str]()
+        self.roster = SimpleNamespace(accounts=lambda scope: ("a", "b", "c"), knows=lambda scope: True)
+
+    async def reduce(self, account: str, by: str, reason: str) -> bool:
+        if account in self.troubles:
+            raise self.troubles[account]
+        if account in self.so:
+            return False
+        self.reduced.append(account)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("troubles", "so", "said"),
+    [
+        (
+            {"b": StoreGone()},
+            (),
+            "b goes on as it was (the store did not answer); reduce-only now: a, c",
+        ),
+        (
+            {"b": StoreGone()},
+            ("c",),
+            "b goes on as it was (the store did not answer); reduce-only now: a; reduce-only or stopped before: c",
+        ),
+        (
+            {"a": StoreGone(), "c": StoreGone()},
+            ("b",),
+            "a goes on as it was (the store did not answer); c goes on as it was (the store did not answer); "
+            "reduce-only or stopped before: b",
+        ),
+        (
+            dict.fromkeys("abc", StoreGone()),
+            (),
+            "desk goes on as it was: the store did not answer",
+        ),
+        (
+            dict.fromkeys("abc", DeskTaken("there:/data")),
+            (),
+            "desk goes on as it was: this desk of the store is another guard's, at there:/data",
+        ),
+    ],
+)
+async def test_trouble_with_one_account_leaves_no_other_as_it_was_nor_untold(
+    control: Control, troubles: dict[str, Exception], so: tuple[str, ...], said: str
+) -> None:
+    kill: Any = _Reducing(troubles, so)
+    control._kill = kill
+    with pytest.raises(ControlRefused) as refused:
+        await control.reduce(scope="desk", by="ann", reason="too hot")
+    assert str(refused.value) == said
+    assert kill.reduced == [each for each in "abc" if each not in troubles and each not in so]
+
+
+async def test_accounts_that_were_reduce_only_before_are_not_said_to_be_so_now(control: Control) -> None:
+    kill: Any = _Reducing({}, ("b",))
+    control._kill = kill
+    done = await control.reduce(scope="desk", by="ann", reason="too hot")
+    assert done == {"scope": "desk", "reduced": ["a", "c"]}
+
+
 class _Kill:
     """Two accounts: main's kill of this morning did not end flat, the other's of now did."""
 
     def __init__(self, *unreadable: str, reports: bool = True) -> None:
         self.damaged, self.reports = unreadable, reports
+        self.followed = frozenset[str]()
+
+    def working(self, bot: str | None) -> frozenset[str]:
+        return self.followed
 
     async def unreadable(self) -> tuple[str, ...]:
         return self.damaged
@@ -120,6 +192,25 @@ async def test_an_account_that_an_earlier_kill_left_open_stays_in_sight(control:
     assert progress is not None
     assert (progress["flat"], [each["name"] for each in progress["accounts"]]) == (True, ["second"])
     assert (list(progress["left_open"]), list(progress["unreadable"])) == (["account:main"], [])
+
+
+@pytest.mark.parametrize(
+    ("followed", "shown"), [({"second"}, (True, False, None, ["second"])), ({"third"}, (False, True, 62.0, ["second"]))]
+)
+async def test_a_kill_is_not_flat_while_what_was_on_the_wire_is_followed(
+    control: Control, followed: set[str], shown: tuple[bool, bool, float | None, list[str]]
+) -> None:
+    class Kill(_Kill):
+        async def progress(self) -> tuple[AccountReport, ...]:
+            return tuple(replace(report, flat_ms=62.0) for report in await super().progress())
+
+    kill: Any = Kill()
+    kill.followed = frozenset(followed)
+    control._kill = kill
+    told = await control.kill_progress()
+    assert told is not None
+    names = [each["name"] for each in told["accounts"]]
+    assert (told["running"], told["flat"], told["flat_ms"], names) == shown
 
 
 @pytest.mark.parametrize(("minutes", "left_open"), [(-1, []), (1, ["bot:grid"])])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.accounts import venue_account
+from proxy.cli import main
 from proxy.drill.commands import _venue
 from proxy.settings import Settings
 from proxy.vault.keys import ExchangeKey, Secret
@@ -29,3 +31,8 @@ def test_an_account_is_read_by_its_own_address(monkeypatch: pytest.MonkeyPatch, 
     )
     _venue(argparse.Namespace(settings=Settings(accounts=accounts)), key)
     assert asked["addresses"] == (address,)
+
+
+def test_where_none_was_held_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data-dir", str(tmp_path), "drill", "list"]) == 0
+    assert capsys.readouterr().out == "there was no drill yet: perpguard drill --by NAME\n"

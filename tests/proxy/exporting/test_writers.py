@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exporting.cells import guarded, unguarded
+from proxy.exporting.cells import guarded
 from proxy.exporting.columns import Column, Kind, UnwritableValue
 from proxy.exporting.parquet import ROW_GROUP_ROWS
 from proxy.exporting.writers import FORMATS, Format, write_rows
@@ -97,7 +97,7 @@ def test_no_text_becomes_a_formula(text: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_every_text_can_be_had_back(text: str) -> None:
     cell = guarded(text)
-    assert unguarded(cell) == text
+    assert cell.removeprefix("'") == text
     assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -18,9 +18,11 @@ from proxy.store.gates import LEASE_S
 from proxy.venues.binance.requests import read_request
 from proxy.venues.binance.routes import find_route
 from proxy.venues.binance.wire import Parameters
+from rules.model import Side
 from rules.order.duplicate_order import DuplicateOrder
+from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from tests.proxy.gate.conftest import Desk
-from tests.rules.builders import an_account
+from tests.rules.builders import an_account, an_open_order
 from tests.support.doors import House
 
 EXIT = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.1", "reduceOnly": "true"}
@@ -176,6 +178,29 @@ async def test_a_batch_of_entries_with_one_that_cannot_be_read_goes_nowhere(desk
     assert (kept["code"], unread["code"], house.venue.asked) == (-2010, -1104, [])
     assert told.headers["X-Guard-Verdict"] == "DENY"
     assert await desk.holds() == {}
+
+
+UNREAD = ENTRY | {"workingType": "MARK_PRICE"}
+
+
+async def test_an_exit_that_the_guard_flags_itself_goes_beside_an_unreadable_entry(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path, ReduceOnlyExits(mode=ExitMode.FORCE))
+    house.venue.answer = placed
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    plain = {name: value for name, value in EXIT.items() if name != "reduceOnly"}
+    unread, gone = await answers(house, UNREAD, plain)
+    assert (unread["code"], gone["orderId"], sent(house)) == (-1104, 7, ["BTCUSDT"])
+
+
+async def test_the_first_request_of_a_gate_knows_what_an_amend_is_of(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path)
+    house.venue.answer = lambda *_: [{"orderId": 9, "clientOrderId": "x", "status": "NEW"}]
+    exit_rests = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id="9", reduce_only=True, bot="ada")
+    await desk.knows(an_account().long("BTCUSDT", "1").resting(exit_rests))
+    amend = {"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.5", "price": "60000", "orderId": "9"}
+    batch = json.dumps([amend, amend | {"orderId": "8", "colour": "red"}])
+    gone, unread = (await house.send("ada", "PUT", "/fapi/v1/batchOrders", batchOrders=batch)).json()
+    assert (gone.get("orderId"), unread["code"]) == (9, -1104)
 
 
 async def test_what_fell_with_an_unreadable_entry_was_not_sent_and_the_mended_batch_goes(desk: Desk, tmp_path: Path):

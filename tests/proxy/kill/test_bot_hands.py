@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.kill import runner
+from proxy.kill.bot_exits import exits_of_bots
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.bot_way_out import BORN_PAGES_MAX, BORN_ROWS_MAX
 from proxy.kill.direct import PUBLISHED_AGE_MAX, PublishedShare
 from proxy.kill.earlier_closes import since_rearmed
 from proxy.kill.fired import AGAIN_AFTER_S
-from proxy.kill.job import kill
+from proxy.kill.hands import AccountHands
+from proxy.kill.job import Latch, kill
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
+from proxy.kill.late import kill_followed
 from proxy.kill.own_closes import LATE_S, SHOWN_AFTER, OwnShare
 from proxy.kill.rearm import write_down
+from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock, Runner
 from proxy.store.fence import Scope
+from proxy.store.warden_store import WardenStore
 from proxy.venues.binance import client_ids
 from rules.kill.events import CancelStep, CloseRejected, CloseSent, CloseStep, Engaged, KeysDisabled, Phase, Surveyed
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 from rules.kill.machine import DEADLINE, replay
 from rules.kill.rounds import CALM_READS, CALM_SPAN
 from rules.model import PositionSide
-from rules.snapshot import Account, Share
+from rules.snapshot import Account, HoldStatus, Share
 from tests.proxy.kill.practice_exchange import practice_exchange
+from tests.proxy.kill.simulated_store import SimulatedStore
+from tests.proxy.kill.test_blocked import a_hold
 from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
 
 GRID, MAKER = client_ids.tag("main", "grid"), client_ids.tag("main", "maker")
@@ -170,6 +179,16 @@ async def test_a_cancel_that_meets_a_demand_of_silence_keeps_it(
         await hands.survey()
     assert len(venue.requests) == asked_so_far, "a request left before the silence was over"
     assert 6 < again.value.retry_after <= 7
+
+
+async def test_a_reading_of_one_bots_part_names_no_exit_of_anothers(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    closes = {"reduceOnly": True}
+    shows(venue, openOrders=[an_order(1, f"{GRID}1") | closes, an_order(2, f"{MAKER}2") | closes, an_order(3, GRID)])
+    reading = await hands_of(KnownShare("0")).survey()
+    assert {order.order_id for order in reading.exits} == {"1"}
+    assert list(exits_of_bots(reading, TAGS).values()) == ["grid"]
 
 
 # Orders that conditional ones became.
@@ -551,6 +570,49 @@ def test_shares_that_are_old_or_of_a_feed_with_a_gap_are_not_believed() -> None:
     assert known(published(as_of=datetime.now(UTC) - PUBLISHED_AGE_MAX - timedelta(seconds=1))) is None
     assert known(published(feed_stale=True)) is None
     assert known(None) is None
+
+
+async def test_what_arrives_of_a_bot_that_published_shares_do_not_show_is_not_called_flat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "DEADLINE", timedelta(seconds=9))
+    store = SimulatedStore(random.Random(1))
+    store.under_way["main"] = (a_hold("h1", HoldStatus.UNKNOWN),)
+    async with practice_exchange() as exchange:
+        trader = exchange.hands()
+
+        async def buy(name: str, quantity: str) -> None:
+            order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": quantity}
+            await trader.calls.client.fapiPrivatePostOrder({**order, "newClientOrderId": name})
+
+        async def arrives() -> None:
+            await asyncio.sleep(2)
+            await buy(f"{GRID}b", "0.2")
+            store.under_way.clear()
+
+        async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+            return await kill(tmp_path, BOT, hands, "ann", reason, latch=latch, whole=anew, anew=anew)
+
+        async def latch(scope: Scope, generation: int | None) -> None:
+            await store.controls()
+
+        for name, quantity in ((f"{GRID}a", "0.3"), (f"{MAKER}a", "0.7")):
+            await buy(name, quantity)
+        hands = BotHands(exchange.hands(), tag=GRID, share=PublishedShare("grid", published()), tags=lambda: TAGS)
+        arriving, said = asyncio.create_task(arrives()), list[str]()
+        report = await kill_followed(
+            once, [hands], "stop", latch=latch, store=cast("WardenStore", store), say=said.append
+        )
+        await arriving
+        (position,) = await trader.calls.client.fapiPrivateV3GetPositionRisk()
+        assert position["positionAmt"] == "0.900", "what it was known to have stayed open"
+        assert report.phase is Phase.DEGRADED
+        assert report.accounts[0].left == ("unknown: positions: whose is whose is not known yet",)
+        assert said == [
+            "main is made flat once more: what was in flight is over; what of it is the bot's nobody knows now"
+        ]
+        await hands.aclose()
+        await trader.aclose()
 
 
 async def test_pressing_again_on_what_nobody_publishes_any_more_closes_nothing_of_another_bots(tmp_path: Path) -> None:

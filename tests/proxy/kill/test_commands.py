@@ -6,21 +6,26 @@ import argparse
 import asyncio
 import io
 import json
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from proxy.accounts.troubles import VenueTrouble
+from proxy.certificate.shelf import CertificateShelf
 from proxy.cli import Arguments
 from proxy.kill import in_flight
 from proxy.kill.asked import Asked, asked_of, fitting
 from proxy.kill.commands import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
 from proxy.kill.direct import DirectHands
 from proxy.kill.hands import VenueHands
+from proxy.kill.job import kill
+from proxy.kill.report import KillReport
 from proxy.kill.settings_at_hand import settings_at_hand
 from proxy.kill.telling import Telling
 from proxy.settings import BINANCE_HOSTS, Settings, VenueSettings
@@ -28,7 +33,10 @@ from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import ExchangeKey, Secret
 from proxy.vault.vault import Vault
+from rules.model import PositionSide
 from tests.proxy.kill.practice_exchange import ROOT, SECRET, api_key, practice_exchange
+from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.virtual_time import in_virtual_time
 
 PASSPHRASE = "correct horse battery"
 NO_URLS = SimpleNamespace(venue_urls={})
@@ -70,6 +78,17 @@ def test_without_a_passphrase_entries_are_stopped_and_the_rest_is_named(data_dir
     assert answer["flat"] is False
     assert "stopped on this machine" in answer["done"] and "no position was closed" in answer["not_done"]
     assert "NOT DONE" in stderr and "passphrase" in stderr
+
+
+@pytest.mark.parametrize("scope", [(), ("--account", "main"), ("--account", "mian")])
+def test_which_guard_it_acts_on_is_said_first_and_not_in_the_answer(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, scope: tuple[str, ...]
+):
+    a_vault(data_dir, monkeypatch, "main")
+    _, stdout, stderr = press(data_dir, "--json", *scope)
+    said = [line for line in stderr.splitlines() if "going to the exchange from here" not in line]
+    assert said[0] == f"perpguard kill: the guard in {data_dir}, no settings file given"
+    assert str(data_dir) not in stdout
 
 
 def test_a_misspelt_name_stops_nobody_and_the_names_there_are_are_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
@@ -378,6 +397,39 @@ async def test_an_interruption_ends_the_waiting_and_leaves_no_kill_under_way_in_
     report = json.loads(stdout)
     assert report["flat"] and report["in_flight"] == {"known": False, "sent": []}
     assert runs == [True, False]
+
+
+def test_an_interruption_of_the_job_itself_leaves_no_kill_under_way_in_the_store_either(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    runs: list[bool] = []
+
+    async def told(self: DirectHands, scope: Scope, generation: int | None, *, running: bool = True) -> None:
+        runs.append(running)
+
+    async def hand(self: DirectHands, scope: Scope, key: ExchangeKey) -> SimulatedVenue:
+        venue = SimulatedVenue(3, quiet=True, fault_share=0, hedged=False)
+        venue.positions["BTCUSDT", PositionSide.BOTH] = Decimal(1)
+        venue.on_close = lambda _: signal.raise_signal(signal.SIGINT)
+        return venue
+
+    monkeypatch.setattr(DirectHands, "latch", told)
+    monkeypatch.setattr(DirectHands, "hand", hand)
+    a_vault(data_dir, monkeypatch, "main")
+    settings = Settings(venues={"binanceusdm": VenueSettings(url="http://127.0.0.1:9")})
+    code, stdout, stderr = press(data_dir, settings=settings)
+    assert code == NOT_FLAT and stdout == "" and "interrupted: NOT KNOWN TO BE FLAT" in stderr
+    assert runs == [True, False]
+
+
+@pytest.mark.parametrize(("scope", "said"), [(Scope(bot="trend"), "bot trend on main: FLAT"), (DESK, "main: FLAT")])
+def test_the_kill_of_one_bot_is_not_told_as_that_of_its_account(tmp_path: Path, scope: Scope, said: str) -> None:
+    async def one() -> KillReport:
+        return await kill(tmp_path, scope, [SimulatedVenue(3, fault_share=0)], "ann", "test")
+
+    stdout = io.StringIO()
+    Telling(stdout, io.StringIO(), as_json=False).ended(in_virtual_time(one()), None, CertificateShelf(tmp_path))
+    assert stdout.getvalue().startswith(said)
 
 
 async def test_the_whole_desk_is_made_flat_from_the_command_line(data_dir: Path, monkeypatch: pytest.MonkeyPatch):

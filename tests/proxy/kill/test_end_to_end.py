@@ -71,6 +71,25 @@ async def _kills_through_faults(tmp_path: Path) -> None:
     await asyncio.gather(*map(one, faults))
 
 
+@pytest.mark.parametrize("hedged", [False, True])
+async def test_a_reading_says_which_orders_can_open_nothing(hedged: bool) -> None:
+    async with practice_exchange() as exchange:
+        await exchange.populate(hedged=hedged)
+        hands = VenueHands(exchange.hands())
+        try:
+            leg = {"positionSide": "LONG"} if hedged else {"reduceOnly": "true"}
+            limit = {"type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "99000"}
+            order = {"symbol": "BTCUSDT", "side": "SELL", **limit, **leg}
+            placed = await hands._venue.calls.client.fapiPrivatePostOrder(order)
+            reading = await hands.survey()
+        finally:
+            await hands.aclose()
+        conditional = {order for order in reading.conditional_orders if order.symbol != "SOLUSDT"}
+        (plain,) = (order for order in reading.plain_orders if order.order_id == str(placed["orderId"]))
+        assert len(reading.conditional_orders) == len(reading.plain_orders) == 3
+        assert reading.exits == {*conditional, plain}
+
+
 @pytest.mark.parametrize("stride", STRIDES)
 async def test_f15_kill_minus_nine_after_lines_of_the_journal_then_resumed(tmp_path: Path, stride: int):
     async with practice_exchange(*(f"a{number}" for number in range(1, LINES + 1))) as exchange:

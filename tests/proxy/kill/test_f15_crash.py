@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from proxy.kill.job import kill
 from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.report import KillReport
-from proxy.store.fence import DESK
+from proxy.store.fence import DESK, Fence
+from rules.snapshot import HoldStatus
 from tests.properties.strategies import PROOF
 from tests.proxy.kill.crashes import Crash, Mortal, is_crash
+from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.test_blocked import a_desk, a_hold
 from tests.proxy.kill.virtual_time import in_virtual_time
 
 FAULTS = 0.1
@@ -97,3 +101,30 @@ def test_f15_proof_every_await_and_every_line(quick_path: Path, dies: Any, seed:
     total = in_virtual_time(dies(quick_path / "whole", seed, 0))
     for number in range(1, total):
         in_virtual_time(dies(quick_path / str(number), seed, number))
+
+
+def test_f15_what_was_on_the_wire_when_the_warden_died_is_closed_as_soon_as_it_arrives(tmp_path: Path) -> None:
+    """It had read the account as flat, and followed what the account had sent."""
+
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        venue = SimulatedVenue(3, fault_share=0, quiet=True)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(DESK, "ann", "F15")
+        await asyncio.sleep(7)
+        assert unfinished_jobs(tmp_path) == (), "it was not flat yet"
+        for task in list(desk.runs._tasks.values()):
+            task.cancel()
+        await asyncio.sleep(0.01)
+        desk = a_desk(tmp_path, store, venue, events=events)
+        await desk.resume()
+        await asyncio.sleep(5)
+        venue.enter("BTCUSDT")
+        await asyncio.sleep(4)
+        assert venue.flat, "nobody was at it any more"
+        await desk.runs.join()
+        assert [what for what, _ in events] == ["kill.flat"]
+
+    in_virtual_time(one())

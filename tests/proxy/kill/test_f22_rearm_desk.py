@@ -14,7 +14,8 @@ import pytest
 
 import proxy.kill.job
 from proxy.accounts.troubles import VenueRefused
-from proxy.kill.desk import KillDesk
+from proxy.kill.asked import Asked, asked_of
+from proxy.kill.desk import KillDesk, PressedSoFar
 from proxy.kill.jobs import job_history
 from proxy.kill.preconditions import Finding, Precondition, not_named
 from proxy.kill.pursuit import Pursuit
@@ -77,7 +78,12 @@ class Kill:
         self.presses += 1
         await self.truths.tell(scope, self.truths.fence.engage(scope), running=False)
 
-    async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
+    @property
+    def pressed_so_far(self) -> PressedSoFar:
+        return PressedSoFar(presses=self.presses, generation=self.generation())
+
+    async def rearm(self, scope: Scope, name: str, reason: str, typed: str, *, looked_at: PressedSoFar) -> int:
+        assert looked_at == self.pressed_so_far
         generation = rearm(self.data_dir, scope, name, reason, typed)
         try:
             await self.store.set_state(scope.control, TradingState.ACTIVE, generation=generation, kill_running=False)
@@ -297,6 +303,7 @@ async def test_f22_a_request_is_refused_with_everything_that_is_missing(bench: B
         await bench.ask(**changed)
     assert refusal in str(refused.value)
     assert "flat: its kill has not ended" in str(refused.value)
+    assert "--acknowledge" not in str(refused.value), "nothing of it can be"
     assert bench.stage() is Stage.KILLED
 
 
@@ -316,7 +323,7 @@ async def test_f22_a_look_that_fails_has_not_found_that_it_holds(bench: Bench):
 
 async def test_f22_dust_is_acknowledged_by_name_and_the_words_are_kept(bench: Bench):
     bench.findings["flat"] = Finding(holds=False, said="left: DOGEUSDT", left=("DOGEUSDT LONG 3 of main",))
-    with pytest.raises(RearmRefused, match="flat: left: DOGEUSDT"):
+    with pytest.raises(RearmRefused, match=r"flat: left: DOGEUSDT.* by name \(--acknowledge TEXT\): DOGEUSDT"):
         await bench.ask(acknowledged="some dust is left")
     await bench.ask(acknowledged="3 dogeusdt are too small to close")
     await bench.later(900)
@@ -499,6 +506,43 @@ def test_f22_a_press_that_joins_a_kill_under_way_outlives_the_warden_and_a_store
         await bench.later(900)
         assert (bench.stage(), bench.stopped()) == (Stage.KILLED, True)
         assert bench.why() == "a kill was pressed since"
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize(("pressed", "over"), [(MAIN, False), (MAIN, True), (OTHER, False)])
+def test_f22_nothing_opens_over_a_press_that_comes_while_it_is_on_its_way_to_the_store(
+    bench: Bench, pressed: Scope, over: bool
+) -> None:
+    async def one() -> None:
+        bench.store.delay_s = 0.02
+        kill = a_desk(bench.data_dir, bench.store, SimulatedVenue(3, quiet=True, fault_share=0, name="main"))
+        bench.kill = cast("Kill", kill)
+        bench.desk = bench.started()
+        await kill.press(MAIN, "ann", "stop")
+        await kill.runs.join()
+        await bench.ask()
+        set_ramp, presses = bench.store.set_ramp, list[asyncio.Task[Any]]()
+
+        async def slow(scope: str, share: Decimal) -> None:
+            await set_ramp(scope, share)
+            if not presses:
+                presses.append(asyncio.create_task(kill.press(pressed, "cid", "it runs away")))
+                await asyncio.sleep(0.001)
+                if over:
+                    await presses[0]
+                    await kill.runs.join()
+
+        bench.store.set_ramp = slow  # type: ignore[method-assign]
+        with pytest.raises(RearmRefused, match="a kill was pressed since"):
+            await bench.desk.approve(MAIN, name="ben", reason="looked at it", typed=str(MAIN))
+        assert bench.stopped() and bench.store.fields["account:main"] == TradingState.HALTED.value
+        if not over:
+            assert asked_of(bench.data_dir, pressed) == Asked(by="cid", reason="it runs away")
+        await presses[0]
+        await kill.runs.join()
+        await bench.later(1)
+        assert (bench.stage(), bench.stopped(), bench.why()) == (Stage.KILLED, True, "a kill was pressed since")
 
     in_virtual_time(one())
 

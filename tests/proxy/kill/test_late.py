@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from proxy.kill.hands import AccountHands
+from proxy.kill.bot_hands import BotHands
+from proxy.kill.direct import PublishedShare
+from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.job import Latch, kill
 from proxy.kill.jobs import job_history
 from proxy.kill.late import CalledOff, kill_followed
-from proxy.kill.report import KillReport
+from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.kill.events import Phase
@@ -25,7 +30,10 @@ from rules.snapshot import HoldStatus
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.test_blocked import a_hold, slow_down
+from tests.proxy.kill.test_bot_hands import GRID, published
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.certificates import a_job
+from tests.support.scripted_venue import an_account
 
 
 class World:
@@ -75,10 +83,12 @@ def test_what_arrives_when_all_was_read_as_flat_is_closed(tmp_path: Path, store:
         report = await world.press(has_store=store != "is none")
         await late
         assert report.phase is Phase.FLAT and world.main.flat and world.other.flat
-        assert [world.jobs(each) for each in ("main", "other")] == [2, 1]
+        asked_of = ["main"] if store == "answers" else ["main", "other"]
+        assert [world.jobs(each) for each in ("main", "other")] == [2, len(asked_of)]
         assert report.in_flight is not None and report.in_flight.known is (store == "answers")
-        waits, again = world.said
-        assert "read as flat; waiting at most" in waits and again.startswith("main is made flat once more")
+        waits, *again = world.said
+        assert "read as flat; waiting at most" in waits
+        assert again == [f"{each} is made flat once more: what was in flight is over" for each in asked_of]
         assert ("a request of " in waits) is (store == "answers")
 
     in_virtual_time(one())
@@ -132,6 +142,112 @@ def test_what_was_over_before_another_account_was_read_may_have_come_after_the_l
         assert world.said == ["main is made flat once more: what was in flight is over"]
 
     in_virtual_time(one())
+
+
+def test_a_list_of_positions_that_is_behind_the_fill_proves_nothing_flat(tmp_path: Path) -> None:
+    async def one() -> None:
+        world = World(tmp_path)
+        world.holds(HoldStatus.UNKNOWN)
+        late = asyncio.create_task(world.arrives(9))
+        survey = world.main.survey
+
+        async def behind(*, orders: bool = True) -> Reading:
+            reading = await survey(orders=orders)
+            return reading if world.main.loop.time() > 10 else replace(reading, positions=())
+
+        world.main.survey = behind  # type: ignore[method-assign]
+        report = await world.press()
+        assert late.done() and report.phase is Phase.FLAT and world.main.flat
+        assert world.jobs("main") == 2
+
+    in_virtual_time(one())
+
+
+def test_an_account_that_was_read_after_the_end_of_its_wire_is_not_killed_again(tmp_path: Path) -> None:
+    async def one() -> None:
+        world = World(tmp_path)
+        world.store.under_way |= {each: (a_hold(each, HoldStatus.UNKNOWN),) for each in ("main", "other")}
+
+        async def settled() -> None:
+            await asyncio.sleep(1)
+            del world.store.under_way["main"]
+
+        settling = asyncio.create_task(settled())
+        report = await world.press()
+        assert settling.done() and report.phase is Phase.FLAT
+        assert [world.jobs(each) for each in ("main", "other")] == [1, 2]
+
+    in_virtual_time(one())
+
+
+def test_an_interruption_after_an_account_was_read_as_open_is_no_proof_that_all_is_flat(tmp_path: Path) -> None:
+    async def one() -> None:
+        world = World(tmp_path)
+        late = asyncio.create_task(world.arrives(11))
+        press = asyncio.create_task(world.press(has_store=False))
+        while not press.done() and not any("once more:" in each for each in world.said):
+            await asyncio.sleep(0.1)
+        assert late.done() and not press.done() and not world.main.flat
+        press.cancel()
+        with pytest.raises(asyncio.CancelledError) as interrupted:
+            await press
+        assert not isinstance(interrupted.value, CalledOff)
+
+    in_virtual_time(one())
+
+
+GRID_ON_MAIN = a_hold("h1", HoldStatus.UNKNOWN)
+MAKER_ON_MAIN = replace(GRID_ON_MAIN, hold=replace(GRID_ON_MAIN.hold, bot="maker"))
+
+
+@pytest.mark.parametrize(("sent", "trusted"), [((GRID_ON_MAIN,), False), (None, False), ((MAKER_ON_MAIN,), True)])
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_share_that_nobody_reads_again_is_not_believed_once_something_of_the_bot_was_on_the_wire(
+    tmp_path: Path, sent: tuple[AgedHold, ...] | None, trusted: bool, interrupted: bool
+) -> None:
+    """``sent`` is what the store says was on the wire; it says nothing where it is ``None``."""
+
+    async def one() -> None:
+        store = SimulatedStore(random.Random(5))
+        share = PublishedShare("grid", published())
+        hands = BotHands(an_account("http://127.0.0.1:9"), tag=GRID, share=share)
+        kills: list[Decimal | None] = []
+
+        async def once(_: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+            with contextlib.suppress(ConnectionError):
+                await latch(DESK, 1)
+            kills.append(share.quantity("BTCUSDT", PositionSide.BOTH))
+            await asyncio.sleep(7)
+            return replace(await kill(tmp_path, DESK, [], "ann", reason), phase=Phase.FLAT, accounts=(read_as_flat(),))
+
+        async def latch(scope: Scope, generation: int | None) -> None:
+            await store.controls()
+            if sent is None:
+                store.away.add("warden")
+            else:
+                store.under_way["main"] = sent
+
+        press = asyncio.create_task(
+            kill_followed(once, [hands], "stop", latch=latch, store=cast("WardenStore", store), say=lambda _: None)
+        )
+        if interrupted:
+            await asyncio.sleep(10)
+            press.cancel()
+            with pytest.raises(asyncio.CancelledError) as called_off:
+                await press
+            assert isinstance(called_off.value, CalledOff) is trusted
+        else:
+            await press
+            assert kills == [Decimal("0.3"), *([] if trusted else [None])]
+        await hands.aclose()
+
+    in_virtual_time(one())
+
+
+def read_as_flat() -> AccountReport:
+    """By readings that came after the end of any wire."""
+    late = datetime.max.replace(tzinfo=UTC)
+    return replace(account_report(a_job("main"), []), phase=Phase.FLAT, flat=True, read_backs=(late, late, late))
 
 
 def test_what_is_called_off_is_the_waiting_alone(tmp_path: Path) -> None:

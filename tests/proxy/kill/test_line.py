@@ -22,7 +22,7 @@ from proxy.kill.calling import LineRefused, NothingOfThatName, NoWarden, ask_war
 from proxy.kill.commands import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
 from proxy.kill.desk import Blocked, KillDesk
 from proxy.kill.gates import NOBODY_ASKED
-from proxy.kill.in_flight import InFlight
+from proxy.kill.in_flight import InFlight, Sent
 from proxy.kill.line import CALLERS_MAX, SOCKET_NAME, KillLine, listening
 from proxy.kill.report import AccountReport
 from proxy.kill.telling import Telling
@@ -64,13 +64,15 @@ def a_report(job_id: str, phase: Phase) -> AccountReport:
 
 
 class Desk:
-    """A kill desk whose job goes through some phases, one a look."""
+    """A kill desk whose job goes through some phases, one a look, and which follows for some looks what was sent."""
 
     def __init__(self) -> None:
         self.pressed: list[tuple[Scope, str, str]] = []
         self.phases = [Phase.CANCELLING, Phase.FLATTENING, Phase.FLAT]
         self.full = False
         self.looks = 0
+        self.follows = 0
+        self.sent: InFlight | None = None
 
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         if self.full:
@@ -85,6 +87,13 @@ class Desk:
             in_flight=InFlight(known=False),
             over=frozenset({"of-yesterday"}),
         )
+
+    def working(self, bot: str | None) -> frozenset[str]:
+        self.follows -= 1
+        return frozenset({"main", "of-another-scope"}) if self.follows >= 0 else frozenset()
+
+    def in_flight(self, scope: Scope) -> InFlight | None:
+        return self.sent
 
     def reports(self) -> tuple[AccountReport, ...]:
         self.looks += 1
@@ -121,6 +130,28 @@ async def test_it_is_heard_blocked_followed_and_reported(tmp_path: Path) -> None
     assert shown[:3] == ["heard", "blocked", "progress"]
     assert (report["flat"], report["phase"], report["generation"]) == (True, "FLAT", 7)
     assert [account["job_id"] for account in report["accounts"]] == ["of-today"], "yesterday's job is no answer"
+
+
+async def test_flat_is_told_when_what_was_on_the_wire_is_over_and_with_what_became_of_it(tmp_path: Path) -> None:
+    desk, shown = Desk(), list[dict[str, Any]]()
+    desk.phases, desk.follows = [Phase.FLAT], 6
+    sent = Sent(account="main", bot="grid", hold_id="d1", status="UNKNOWN", became="its time has passed")
+    desk.sent = InFlight(known=True, sent=(sent,))
+    terms = {"scope": "desk", "by": "ann", "reason": "the grid runs away"}
+    async with served(tmp_path, desk):
+        report = await asyncio.to_thread(ask_warden, tmp_path, **terms, show=shown.append)
+    assert desk.follows == -1, "FLAT was told while something could still arrive"
+    assert [told["following"] for told in shown if "following" in told][:1] == [["main"]]
+    assert (report["flat"], report["in_flight"]["sent"][0]["became"]) == (True, "its time has passed")
+
+
+async def test_what_is_not_flat_is_told_at_once_whatever_is_on_the_wire(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.phases, desk.follows = [Phase.DEGRADED], 20
+    async with served(tmp_path, desk):
+        report, _ = await asked(tmp_path)
+    assert desk.follows > 0, "it was waited for"
+    assert (report["phase"], report["in_flight"]["known"]) == ("DEGRADED", False)
 
 
 async def test_a_path_longer_than_an_address_is_no_obstacle(tmp_path: Path) -> None:

@@ -31,8 +31,10 @@ from proxy.kill.pursuit import (
 from proxy.kill.runner import Clock
 from proxy.kill.tries import PURSUER
 from proxy.store.fence import DESK, Fence, Scope
+from proxy.venues.binance import client_ids
 from proxy.venues.binance.usage import KILL_PRICES
-from rules.kill.events import Cause, CloseStep, Phase
+from rules.kill.events import CancelStep, Cause, CloseStep, Phase
+from rules.kill.legs import RestingOrder
 from rules.kill.machine import replay
 from rules.kill.settings import SHARE_LEAST
 from rules.model import PositionSide
@@ -64,6 +66,33 @@ class Venue(SimulatedVenue):
             await asyncio.sleep(0.01)
             raise VenueUnavailable("status 503, code -1008")
         await super()._arrive(reading=reading)
+
+
+class Stops(Venue):
+    """One where a bot of the guard's keeps stops in place, which its gate lets through."""
+
+    def __init__(self, *seed: int, **options: Any) -> None:
+        super().__init__(*seed, **options)
+        self.stops: tuple[RestingOrder, ...] = ()
+        self.sent_stops = 0
+
+    @property
+    def feed(self) -> frozenset[str]:
+        return super().feed | {stop.order_id for stop in self.stops}
+
+    def send_stop(self, client_order_id: str) -> None:
+        self.sent_stops += 1
+        stop = RestingOrder(symbol="BTCUSDT", order_id=f"s{self.sent_stops}", client_order_id=client_order_id)
+        self.stops = (*self.stops, stop)
+
+    async def survey(self, *, orders: bool = True) -> Reading:
+        reading = await super().survey(orders=orders)
+        shown = (*reading.conditional_orders, *self.stops) if orders else ()
+        return replace(reading, conditional_orders=shown, exits=frozenset(self.stops))
+
+    async def cancel(self, step: CancelStep) -> None:
+        await super().cancel(step)
+        self.stops = tuple(stop for stop in self.stops if stop.symbol != step.symbol)
 
 
 class Desk:
@@ -104,6 +133,7 @@ async def pursued(desk: Desk, clock: Any, *, feed: bool = True) -> AsyncIterator
         desk=desk,
         record=desk.record,
         shows=lambda _: desk.venue.feed if feed else frozenset(),
+        tags=lambda account: client_ids.tags(account, ("grid",)),
         now=clock.now,
     )
     running = asyncio.create_task(pursuit.run())
@@ -389,6 +419,87 @@ def test_f25_what_shows_after_flat_is_flattened_three_times_and_then_called_an_e
         assert desk.events == {"kill.shown_again": FLATTENED_AGAIN_MAX, "kill.external_trader": 1}
         assert desk.phases() == [Phase.FLAT] * (1 + FLATTENED_AGAIN_MAX)
         assert Fence(tmp_path).engaged("main"), "it did not stay stopped"
+
+    in_virtual_time(one())
+
+
+def test_a_stop_of_our_own_bot_after_flat_is_no_external_trader(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def one() -> None:
+        venue = Stops(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        reads, own = venue.reads[True], client_ids.tag("main", "grid")
+        async with pursued(desk, clock) as pursuit:
+            for number in range(300):
+                venue.send_stop(f"{own}keep-{number}")
+                await asyncio.sleep(1)
+            assert venue.reads[True] - reads <= 300 / READ_EVERY_S + 2, "it costs more than any flat account"
+            await asyncio.sleep(READ_EVERY_S + SOON_S)
+            assert not venue.stops, "the guard stopped cleaning"
+            assert desk.phases() == [Phase.FLAT] and pursuit.outsiders == frozenset()
+            assert desk.events == {"kill.exits_cancelled": 1}
+            venue.enter("BTCUSDT")
+            venue.send_stop(f"{own}beside")
+            await asyncio.sleep(2 * READ_EVERY_S)
+            assert venue.flat and not venue.stops and desk.events["kill.shown_again"] == 1
+        assert Fence(tmp_path).engaged("main"), "it did not stay stopped"
+
+    in_virtual_time(one())
+    assert caplog.text.count("grid keeps sending exits to main after its kill") == 1
+
+
+def test_a_stop_of_nobodys_after_flat_is_an_external_traders(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Stops(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock) as pursuit:
+            for _ in range(FLATTENED_AGAIN_MAX + 1):
+                venue.send_stop("web_1")
+                await asyncio.sleep(60)
+            assert venue.stops and pursuit.outsiders == {"main"}
+        assert desk.events == {"kill.shown_again": FLATTENED_AGAIN_MAX, "kill.external_trader": 1}
+
+    in_virtual_time(one())
+
+
+def test_what_a_killed_bots_part_does_not_show_is_neither_told_nor_cancelled(tmp_path: Path) -> None:
+    class Part(Stops):
+        async def survey(self, *, orders: bool = True) -> Reading:
+            reading = await super().survey(orders=orders)
+            others = frozenset(reading.conditional_orders)
+            return replace(reading, conditional_orders=(), exits=others)
+
+    async def one() -> None:
+        part = Part(3, fault_share=0)
+        desk, clock = Desk(tmp_path, part), proxy.kill.job.Clock()
+        await kill(tmp_path, Scope(bot="trend"), [part], "ann", "stop")
+        reads = part.reads[True]
+        async with pursued(desk, clock):
+            part.send_stop(f"{client_ids.tag('main', 'grid')}keep")
+            await asyncio.sleep(READ_EVERY_S - 1)
+            assert part.reads[True] == reads, "what others have open is no news"
+            await asyncio.sleep(3 * READ_EVERY_S)
+        assert part.stops and desk.events == {}
+
+    in_virtual_time(one())
+
+
+def test_a_bots_stop_stays_while_the_positions_are_not_read(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Stops(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            venue.away.add("positions")
+            venue.send_stop(f"{client_ids.tag('main', 'grid')}keep")
+            await asyncio.sleep(4 * READ_EVERY_S)
+            assert venue.stops, "what may protect a position was cancelled"
+            venue.away.clear()
+            await asyncio.sleep(READ_EVERY_S + SOON_S)
+            assert not venue.stops and desk.phases() == [Phase.FLAT]
 
     in_virtual_time(one())
 

@@ -28,6 +28,7 @@ class World:
         self.fence = Fence.initialise(data_dir)
         self.pressed: list[tuple[str, str]] = []
         self.full = False
+        self.broken: set[str] = set()
         self.at_it: tuple[str, ...] = ()
         self.came_at: dict[str, float] = {}
         self.restart()
@@ -58,6 +59,8 @@ class World:
     async def _press(self, scope: Scope, by: str, reason: str) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
+        if str(scope) in self.broken:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
         self.pressed.append((str(scope), by))
 
     def journal(self, account: str, at: float) -> None:
@@ -250,6 +253,23 @@ async def test_damage_stops_and_is_no_press(world: World) -> None:
     assert await world.look() == []
     Fence.initialise(world.data_dir)
     assert await world.look() == [], "mending the damage at a start pressed"
+
+
+async def test_a_press_that_fails_is_tried_again_and_ends_no_watch_over_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sentinels, "LOOK_EVERY_S", 0.01)
+    for name in ("account.main", "account.other"):
+        (world.data_dir / "kill" / name).touch()
+    world.broken.add("account:main")
+    running = asyncio.create_task(world.watch.run())
+    await asyncio.sleep(0.05)
+    assert [scope for scope, _ in world.pressed] == ["account:other"] and not running.done()
+    world.broken.clear()
+    await asyncio.sleep(0.05)
+    running.cancel()
+    assert [scope for scope, _ in world.pressed] == ["account:other", "account:main"]
+    assert "the kill of account:main could not begin: UnicodeDecodeError" in caplog.text
 
 
 async def test_a_full_disk_is_tried_again(world: World) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import io
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.kill import signed as signed_module
+from proxy.kill import signing
 from proxy.kill.signed import Command, CommandDesk, CommandRefused, signed
 from tests.support.commands import ANN, a_command, public_half
 
@@ -129,3 +133,20 @@ def test_a_key_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
 def test_the_signature_is_over_canonical_json() -> None:
     fields = {name: name for name in ("command", "desk", "scope", "by", "reason", "at", "nonce")}
     assert signed(fields, ANN) == signed(dict(reversed(fields.items())), ANN)
+
+
+def spoken(*words: str) -> tuple[int, str, str]:
+    """What the command line answers to ``perpguard command`` and these words."""
+    parser, stdout, stderr = argparse.ArgumentParser(), io.StringIO(), io.StringIO()
+    signing.add_arguments(parser.add_subparsers())
+    return signing.run(parser.parse_args(["command", *words]), stdout, stderr), stdout.getvalue(), stderr.getvalue()
+
+
+@pytest.mark.parametrize("scope", ["nonsense", "account:", "account:a b", ""])
+def test_nothing_is_signed_for_a_scope_that_is_none(tmp_path: Path, scope: str) -> None:
+    key = str(tmp_path / "ann.key")
+    assert spoken("key", key)[0] == 0
+    words = ("sign", "--key", key, "--by", "ann", "--reason", "a drill of ours", "--scope")
+    code, out, err = spoken(*words, scope)
+    assert (code, out) == (2, "") and err.startswith("perpguard command: ")
+    assert json.loads(spoken(*words, "bot:grid")[1])["scope"] == "bot:grid"

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -32,7 +33,7 @@ FILLS = [
     a_fill(3, NOW_MS - 70 * MINUTE_MS, symbol="ETHUSDT", side=Side.SELL, commission=Decimal("-0.1"), maker=True),
     a_fill(4, NOW_MS - 60 * MINUTE_MS, symbol="ETHUSDT", commission=Decimal(0), realised_pnl=Decimal(0)),
 ]
-NAMES = {"1": "grid/1", "2": "=cmd/2", "3": "autoclose-1", "4": "grid/4"}
+NAMES = {"1": "grid/1", "2": "=cmd/2", "3": "autoclose-1", "4": "grid/\x1b[2J"}
 FUNDING = an_income("FUNDING_FEE", "-0.50000001", NOW_MS - 50 * MINUTE_MS, symbol="BTCUSDT")
 
 
@@ -69,6 +70,15 @@ def test_every_fill_is_exported_with_whose_it_is_and_no_cell_is_a_formula(run: R
     assert [row["bot"] for row in found] == ["grid", "'=cmd", "", "grid"]
     assert [row["fee"] for row in found] == ["-0.30000050", "-0.00001234", "0.1", "0"]
     assert found[1]["client_order_id"] == "'=cmd/2" and found[2]["origin"] == "liquidation"
+
+
+def test_what_a_bot_called_its_order_steers_no_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    piped = rows_of(run("export", "fills")[1])
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, told, _ = run("export", "fills")
+    shown = rows_of(told)
+    assert code == 0 and [row["trade_id"] for row in shown] == [row["trade_id"] for row in piped]
+    assert (piped[3]["client_order_id"], shown[3]["client_order_id"]) == ("grid/\x1b[2J", r"grid/\x1b[2J")
 
 
 def test_parquet_and_json_lines_are_the_csv(run: Run, tmp_path: Path) -> None:

@@ -66,8 +66,10 @@ class World:
         market = Market(symbol=symbol, mark_price=Decimal(price), as_of=self.now, next_funding_at=stamp)
         self.markets[symbol] = market
 
-    def mark(self, at: datetime) -> Decimal | None:
-        return self.reader.mark_at(VENUE, "BTCUSDT", at, MINUTE / 2)
+    def mark(self, at: datetime, symbol: str = "BTCUSDT", within: timedelta = MINUTE / 2) -> Decimal | None:
+        """The mark that was kept around then."""
+        marks = self.reader.marks_between(VENUE, symbol, at - within, at + within)
+        return marks[0][1] if marks else None
 
     def fundings(self) -> list[datetime]:
         found = self.reader.funding_between(VENUE, "BTCUSDT", NOW - 100 * HOURS, NOW + 100 * HOURS)
@@ -88,7 +90,7 @@ async def test_marks_are_kept_minute_by_minute_for_the_symbols_that_matter(world
         world.prices(str(50_000 + n))
         await world.keeper.keep()
     assert [world.mark(NOW + n * MINUTE) for n in range(3)] == [50_000, 50_001, 50_002]
-    assert world.reader.mark_at(VENUE, "ETHUSDT", NOW, MINUTE) is None
+    assert world.mark(NOW, "ETHUSDT", MINUTE) is None
 
 
 async def test_of_a_minute_the_first_mark_is_kept_and_of_a_new_symbol_at_once(world: World):
@@ -98,10 +100,10 @@ async def test_of_a_minute_the_first_mark_is_kept_and_of_a_new_symbol_at_once(wo
     world.prices("1")
     world.prices("3000", symbol="ETHUSDT")
     await world.keeper.keep()
-    tolerance = timedelta(seconds=1)
-    assert world.reader.mark_at(VENUE, "BTCUSDT", NOW, tolerance) == 50_000
-    assert world.reader.mark_at(VENUE, "BTCUSDT", world.now, tolerance) is None
-    assert world.reader.mark_at(VENUE, "ETHUSDT", world.now, tolerance) == 3_000
+    second = timedelta(seconds=1)
+    assert world.mark(NOW, within=second) == 50_000
+    assert world.mark(world.now, within=second) is None
+    assert world.mark(world.now, "ETHUSDT", second) == 3_000
 
 
 async def test_a_price_that_is_old_is_no_price_of_this_minute(world: World):

@@ -41,30 +41,27 @@ def a_mark(price: str, at: datetime = NOW, symbol: str = "BTCUSDT") -> Market:
     return Market(symbol=symbol, mark_price=Decimal(price), as_of=at)
 
 
+def kept(reader: MarkReader, symbol: str = "BTCUSDT", venue: str = VENUE, *, at: datetime = NOW) -> tuple[Decimal, ...]:
+    """The marks of that minute."""
+    return tuple(price for _, price in reader.marks_between(venue, symbol, at - MINUTE / 2, at + MINUTE / 2))
+
+
 def test_a_mark_comes_back_exactly(book: MarkBook, reader: MarkReader):
     book.keep_marks(VENUE, [a_mark("90000.12345678"), a_mark("0.00001234", symbol="DOGEUSDT")])
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW, MINUTE) == Decimal("90000.12345678")
-    assert reader.mark_at(VENUE, "DOGEUSDT", NOW, MINUTE) == Decimal("0.00001234")
-
-
-def test_the_nearest_mark_within_the_tolerance_is_told(book: MarkBook, reader: MarkReader):
-    book.keep_marks(VENUE, [a_mark("1", NOW), a_mark("2", NOW + MINUTE)])
-    for seconds, price in ((0, 1), (29, 1), (31, 2), (60, 2), (90, 2), (-30, 1)):
-        assert reader.mark_at(VENUE, "BTCUSDT", NOW + timedelta(seconds=seconds), MINUTE / 2) == price
-    for seconds in (-31, 91):
-        assert reader.mark_at(VENUE, "BTCUSDT", NOW + timedelta(seconds=seconds), MINUTE / 2) is None
+    assert kept(reader) == (Decimal("90000.12345678"),)
+    assert kept(reader, "DOGEUSDT") == (Decimal("0.00001234"),)
 
 
 def test_venues_and_symbols_are_apart(book: MarkBook, reader: MarkReader):
     book.keep_marks(VENUE, [a_mark("1")])
-    assert reader.mark_at("elsewhere", "BTCUSDT", NOW, MINUTE) is None
-    assert reader.mark_at(VENUE, "ETHUSDT", NOW, MINUTE) is None
+    assert kept(reader, venue="elsewhere") == ()
+    assert kept(reader, "ETHUSDT") == ()
 
 
 def test_the_first_mark_of_a_second_stands(book: MarkBook, reader: MarkReader):
     book.keep_marks(VENUE, [a_mark("1")])
     book.keep_marks(VENUE, [a_mark("2")])
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW, MINUTE) == 1
+    assert kept(reader) == (1,)
 
 
 def test_fundings_between_two_moments_leave_out_the_first_and_have_the_last(book: MarkBook, reader: MarkReader):
@@ -84,8 +81,8 @@ def test_what_is_too_old_is_forgotten_and_nothing_else(book: MarkBook, reader: M
         book.keep_marks(VENUE, [a_mark("1", at)])
         book.keep_fundings(VENUE, "BTCUSDT", [Funding(at, Decimal("-0.0001"))])
     book.forget_before(NOW)
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW - MINUTE, MINUTE / 2) is None
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW, MINUTE / 2) == 1
+    assert kept(reader, at=NOW - MINUTE) == ()
+    assert kept(reader) == (1,)
     assert [each.at for each in reader.funding_between(VENUE, "BTCUSDT", NOW - 2 * MINUTE, NOW)] == [NOW]
 
 
@@ -95,8 +92,8 @@ def test_what_was_kept_is_there_after_a_restart(path: Path, reader: MarkReader):
         book.keep_marks(VENUE, [a_mark(price, NOW + int(price) * MINUTE)])
         book.close()
         book.close()
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW + MINUTE, MINUTE / 2) == 1
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW + 2 * MINUTE, MINUTE / 2) == 2
+    assert kept(reader, at=NOW + MINUTE) == (1,)
+    assert kept(reader, at=NOW + 2 * MINUTE) == (2,)
 
 
 def test_the_file_is_private(book: MarkBook, path: Path):
@@ -116,10 +113,10 @@ def test_it_may_be_read_while_it_is_written(book: MarkBook, reader: MarkReader):
     writer = threading.Thread(target=write)
     writer.start()
     while writer.is_alive():
-        reader.mark_at(VENUE, "BTCUSDT", NOW, MINUTE)
+        kept(reader)
     writer.join()
     assert failures == []
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW + 49 * MINUTE, MINUTE / 2) == 50
+    assert kept(reader, at=NOW + 49 * MINUTE) == (50,)
 
 
 def test_a_file_that_is_no_table_is_named_trouble(path: Path, reader: MarkReader):
@@ -128,7 +125,7 @@ def test_a_file_that_is_no_table_is_named_trouble(path: Path, reader: MarkReader
     with pytest.raises(MarksUnavailable):
         MarkBook.open(path)
     with pytest.raises(MarksUnavailable):
-        reader.mark_at(VENUE, "BTCUSDT", NOW, MINUTE)
+        kept(reader)
 
 
 def test_without_a_file_a_question_is_named_trouble_and_makes_none(path: Path, reader: MarkReader):
@@ -144,10 +141,10 @@ def test_a_full_disk_is_named_trouble_and_what_was_kept_stays(book: MarkBook, re
     many = [a_mark("7", NOW + n * MINUTE) for n in range(1, 5_000)]
     with pytest.raises(MarksUnavailable, match="full"):
         book.keep_marks(VENUE, many)
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW + 10 * MINUTE, MINUTE / 2) is None
+    assert kept(reader, at=NOW + 10 * MINUTE) == ()
     book._connection.execute("PRAGMA max_page_count = 1000000")
     book.keep_marks(VENUE, many)
-    assert reader.mark_at(VENUE, "BTCUSDT", NOW + 10 * MINUTE, MINUTE / 2) == 7
+    assert kept(reader, at=NOW + 10 * MINUTE) == (7,)
 
 
 def test_the_tables_are_strict(book: MarkBook):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from proxy import cli
 from proxy.cli import main
 from proxy.policy.reading import policy_digest
 from proxy.policy.shelf import Shelf
@@ -200,6 +202,57 @@ def test_other_trouble_is_json_too(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert code == 2 and problem["line"] is None and problem["message"]
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        ({"CONTROL_TOKEN": "hunter2"}, "control_token: "),
+        ({"AUDIT_URL": "mysql://u:hunter2@x"}, "audit_url: "),
+        ({"AUDIT_URL_FILE": "short"}, "audit_url_file: what short holds is no postgresql:// address"),
+        ({"AUDIT_URL_FILE": "nowhere"}, "audit_url_file: nowhere cannot be read"),
+        ({"METRICS_TOKEN_FILE": "short"}, "metrics_token_file: the token in short has fewer than 16 characters"),
+        ({"VENUES__BINANCEUSDM__URL": "ftp://x"}, "venues.binanceusdm.url: "),
+        ({"CONTROL_PORT": "8080"}, "control_port: 8080 is gate_port too"),
+        ({"CONTROL_PORT": "8080", "CONTROL_HOST": "0.0.0.0"}, "control_port: 8080 is gate_port too"),
+        ({"GATE_HOST": "no-such-host.invalid"}, "gate_host: cannot listen on no-such-host.invalid: "),
+        ({"CONTROL_HOST": "192.0.2.1"}, "control_host: cannot listen on 192.0.2.1: "),
+        ({"ACCOUNTS__MIAN__EGRESS": "127.0.0.2"}, "accounts.mian: the vault has no such account"),
+        ({"GATE_HTTPS_PORT": "8443"}, "perpguard tls init"),
+    ],
+    ids=lambda refused: " ".join(refused[0]),
+)
+def test_what_keeps_the_guard_from_starting_is_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: tuple[dict[str, str], str]
+) -> None:
+    (tmp_path / "short").write_text("hunter2")
+    variables, said = refused
+    for name, value in variables.items():
+        monkeypatch.setenv(f"PERPGUARD_{name}", value)
+    code, out, err = run("check")
+    assert (code, out) == (2, "") and said in err and "hunter2" not in err
+    code, out, _ = run("check", "--json")
+    assert code == 2 and said in json.loads(out)["problems"][0]["message"]
+    code, out, err = run("up")
+    assert (code, out) == (2, "") and said in err
+
+
+def test_the_doors_of_a_guard_may_have_one_port_on_two_addresses(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERPGUARD_CONTROL_HOST", "127.0.0.2")
+    monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "8080")
+    assert run("check")[0] == 0
+
+
+def test_a_variable_that_does_nothing_and_an_anchor_without_a_folder_are_warned_of(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERPGUARD_GATE_PROT", "9000")
+    monkeypatch.setenv("PERPGUARD_AUDIT_ANCHOR", str(tmp_path / "nowhere" / "audit.anchor"))
+    code, out, _ = run("check")
+    words = 'no setting has that name; did you mean "PERPGUARD_GATE_PORT"?'
+    assert code == 0
+    assert f"warning: PERPGUARD_GATE_PROT of the environment does nothing: {words}" in out
+    assert f"warning: audit_anchor: {tmp_path}/nowhere is no folder, so no anchor is kept there" in out
+
+
 # coverage
 
 
@@ -333,6 +386,15 @@ def test_what_waits_is_shown_whole_and_hides_nothing(run: Run, monkeypatch: pyte
     first, carriage, whole, *_ = out.split("\n")
     assert code == 0 and first.endswith(r"(x\x1b[1A\x1b[2K) waits: proposed by ann, a\u202eb")
     assert (carriage, whole) == (r"  loosened a\rb", f"  loosened {long}")
+
+
+def test_how_somebody_else_approves_is_told_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_warden_that_answers({"proposals": [a_proposal()]}) as port:
+        monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "the-token-of-a-guard-that-ran")
+        monkeypatch.setenv("PERPGUARD_CONTROL_PORT", str(port))
+        _, out, _ = run("policy", "pending")
+    command = out.partition("somebody else approves it: ")[2].partition(", or it takes effect")[0].strip()
+    assert cli._parser().parse_args(shlex.split(command)[1:]).policy_command == "approve"
 
 
 def test_what_is_stale_is_shown_as_that_and_not_offered_for_approval(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,6 +232,7 @@ def test_a_master_key_is_kept_for_an_account_and_forgotten_again(operator: Opera
     ("line", "wrong"),
     [
         ("--account ghost --email a@b --api-key k", "ghost"),
+        ("--account ghost", "ghost"),
         ("--account main --email nobody --api-key k", "email"),
         ("--account main --api-key k", "email"),
         ("--account main --email a@b", "api_key"),

@@ -100,14 +100,13 @@ async def a_watchdog(
     settings: Any = SimpleNamespace(
         data_dir=data_dir,
         desk="desk",
-        store=None,
         venue_urls={"binanceusdm": url},
         hosts=lambda venue: {"sapi": url},
         venues={"binanceusdm": VenueSettings(url=url, other_urls=others)},
         kill_addresses=lambda account: (address,),
     )
     store: Any = Store()
-    async with DirectHands(settings, ()) as direct:
+    async with DirectHands(settings, (), tells_store=False) as direct:
         yield Flattening(settings, vault, store, Turns(OneTurn(), "watchdog one"), direct, "one", acts or Acts())
 
 
@@ -161,7 +160,7 @@ async def test_a_kill_without_a_number_of_its_own_leaves_the_stores_and_never_wr
             told.append(generation)
 
     store = Remembering()
-    direct = DirectHands(SimpleNamespace(), ())
+    direct = DirectHands(Settings(), ())
     direct._store = cast(WardenStore, store)
     await direct.latch(DESK, None)
     await direct.end(DESK, None)
@@ -236,6 +235,54 @@ async def test_an_act_that_the_store_did_not_take_is_to_be_told(
         watchdog._direct._store = cast(WardenStore, Latched())
         await watchdog.flatten("the guard is silent", Flatten())
     assert bool(acts.untold) is untold
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+async def test_a_watchdog_that_is_stopped_leaves_no_kill_under_way_in_the_store(
+    tmp_path: Path, at_work: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the job, or while it waits for what was on the wire."""
+    running: list[bool | None] = []
+    stopped = asyncio.Event()
+
+    class Latched(Store):
+        async def set_state(self, level: str, state: object, *, generation: int, kill_running: bool | None) -> None:
+            running.append(kill_running)
+
+    async def killing(*_: object, latch: Callable[[Scope, int | None], Awaitable[None]], **__: object) -> None:
+        await latch(DESK, 1)
+        if at_work:
+            stopped.set()
+            await asyncio.sleep(60)
+
+    async def followed(once: Callable[..., Awaitable[KillReport]], *_: object, latch: object, **__: object) -> None:
+        await once([], "the guard is silent", latch, anew=True)
+        stopped.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(hands, "kill", killing)
+    monkeypatch.setattr(hands, "kill_followed", followed)
+    acts = Acts()
+    async with a_watchdog(tmp_path, NOWHERE, acts=acts) as watchdog:
+        watchdog._direct._store = cast(WardenStore, Latched())
+        acts.note()
+        flattening = asyncio.create_task(watchdog.flatten("the guard is silent", Flatten()))
+        await stopped.wait()
+        flattening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await flattening
+    assert running == [True, False] and not acts.untold
+
+
+async def test_whatever_the_store_holds_the_end_of_a_kill_is_told_and_its_bots_share_is_not_known() -> None:
+    class Damaged(Store):
+        async def controls(self) -> dict[str, str]:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    direct = DirectHands(SimpleNamespace(), ())
+    direct._store = cast(WardenStore, Damaged())
+    assert not await direct.end(DESK, None)
+    assert await direct._published("main") is None
 
 
 async def test_an_account_whose_venue_the_settings_lack_keeps_no_other_open(
