@@ -137,6 +137,7 @@ class OrderDesk:
             request = beside_unreadable(request, risky)
             judged = self._to_judge(request, identity)
         if not request.commands:
+            self._counting.turned_away(TurnedAway.MALFORMED)
             return answer_unread(request)
         try:
             ruling = await self._judge.judge(judged)

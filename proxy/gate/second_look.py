@@ -45,6 +45,7 @@ async def decide_in_turn(
 
     ``stopped`` asks this machine's sentinel file.
     """
+    just_over.seen(snapshot.account)
     decisions = decide_batch(request.commands, snapshot, policy)
     for pause_s in PAUSES_S:
         if not _falls_short(decisions) or not _may_change(request, policy, snapshot, just_over):

@@ -63,6 +63,48 @@ def test_what_has_moved_since_is_not_closed_a_second_time() -> None:
     assert over.hoped(after) is after
 
 
+def test_two_halves_are_waited_for_one_after_the_other() -> None:
+    over, whole = JustOver(), an_account().long("BTCUSDT", "1").snapshot
+    for _ in range(2):
+        over.told("demo", a_sell("BTCUSDT", "0.5", reduce_only=True), FILLED, whole.account)
+    assert sum(each.quantity for each in known(over.hoped(whole)).positions) == 0
+    half = an_account().long("BTCUSDT", "0.5").snapshot
+    assert sum(each.quantity for each in known(over.hoped(half)).positions) == 0
+    none = an_account().snapshot
+    assert over.hoped(none) is none
+
+
+def test_a_fill_that_is_told_in_parts_is_awaited_for_the_rest() -> None:
+    over = JustOver()
+    over.told("demo", EXIT, FILLED, an_account().long("BTCUSDT", "3").snapshot.account)
+    part = an_account().long("BTCUSDT", "2.4").snapshot
+    assert sum(each.quantity for each in known(over.hoped(part)).positions) == 2
+
+
+def test_what_was_told_once_is_not_awaited_when_the_same_size_stands_again() -> None:
+    over, long = JustOver(), an_account().long("BTCUSDT", "1").snapshot
+    over.told("demo", EXIT, FILLED, long.account)
+    over.seen(an_account().snapshot.account)
+    assert over.hoped(long) is long
+
+
+def test_what_opens_in_between_does_not_end_the_waiting() -> None:
+    over = JustOver()
+    over.told("demo", EXIT, FILLED, an_account().long("BTCUSDT", "1").snapshot.account)
+    more = an_account().long("BTCUSDT", "3").snapshot
+    assert sum(each.quantity for each in known(over.hoped(more)).positions) == 2
+    told = an_account().long("BTCUSDT", "2").snapshot
+    assert over.hoped(told) is told
+
+
+def test_an_order_that_was_placed_after_all_were_cancelled_rests() -> None:
+    over, placed = JustOver(), resting("11")
+    over.told("demo", CancelAll(symbol="BTCUSDT"), Reply(outcome=Reported.ACCEPTED, code=200), None)
+    over.told("demo", a_buy("BTCUSDT", "1", "49000"), Reply(outcome=Reported.ACCEPTED, order_id="11"), None)
+    snapshot = an_account().resting(resting("9"), placed).snapshot
+    assert known(over.hoped(snapshot)).open_orders == (placed,)
+
+
 def test_of_an_account_that_was_not_known_nothing_is_closed() -> None:
     over, snapshot = JustOver(), an_account().long("BTCUSDT", "1").snapshot
     over.told("demo", EXIT, FILLED, None)
