@@ -25,7 +25,7 @@ from proxy.kill.roster import Roster
 from proxy.kill.runs import Run, Runs, WhosePart, Work
 from proxy.kill.sentinels import sentinel_name
 from proxy.kill.standing import newest_reports
-from proxy.kill.truths import Truths
+from proxy.kill.truths import Latched, Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Fence, FenceCorrupt, Scope
@@ -44,9 +44,10 @@ class Blocked:
     """The first acknowledgement: no entry that was not already on the wire can leave any more.
 
     ``gates`` says who said so; the silent among them stop by the sentinel on this machine, by their lease elsewhere.
-    ``in_flight`` is what was on the wire, which the job follows to its end. ``over`` are the jobs that had ended by the
-    press, which do not answer it. ``trouble`` says that the disk did not take the stop: the job runs, but nobody can
-    vouch for the gates, so ``blocked_ms`` is ``None`` and none is asked.
+    None is asked where the store does not answer, or has the stop (``latched``) under another number. ``in_flight`` is
+    what was on the wire, which the job follows to its end. ``over`` are the jobs that had ended by the press, which do
+    not answer it. ``trouble`` says that the disk did not take the stop: the job runs, but nobody can vouch for the
+    gates, so ``blocked_ms`` is ``None`` and none is asked.
     """
 
     scope: Scope
@@ -59,12 +60,21 @@ class Blocked:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressedSoFar:
+    """The presses of this process, and the epoch, which whatever stops anything anew moves in every process."""
+
+    presses: int
+    generation: int
+
+
 class KillDesk:
     """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
 
     ``flatten`` is how the policy of that moment wants positions closed. ``turned`` hears of every turn of the mirror;
     ``turn`` keeps two hosts from acting on the desk at once. ``presses`` counts those of this process: one that joins
-    a kill under way moves the epoch only where a request to re-arm would outlive it.
+    a kill under way moves the epoch only where a request to re-arm would outlive it. ``_pressing`` counts those that
+    have no run yet.
     """
 
     def __init__(
@@ -85,11 +95,12 @@ class KillDesk:
         self._data_dir = data_dir
         self._store = store
         self._record = record
-        self._outcomes = Outcomes(data_dir, roster, self.truths, record, self._working)
+        self._outcomes = Outcomes(data_dir, roster, self.truths, record, self.working)
         self._certify = certify
         self._changed = changed
         self._turned = turned
         self.presses = 0
+        self._pressing = 0
         self._rearming = RearmFiles(data_dir)
         self.runs = Runs(data_dir, store, self.truths, flatten, self._ended, turn)
 
@@ -97,33 +108,37 @@ class KillDesk:
         """Block at once and start, or join, the job that makes the scope flat. Returns when trading is blocked."""
         pressed = asyncio.get_running_loop().time()
         self.presses += 1
-        note_asked(self._data_dir, scope, Asked(by=fitting(by), reason=fitting(reason)))
-        self._outdate_requests(scope)
-        stopped = self.truths.stop(scope)
-        stopped_ms = None if stopped.trouble else _ms_since(pressed)
-        generation = stopped.generation
-        latched = await self.truths.latch(scope, generation, running=True)
-        sent = await in_flight(self._store, self.roster.accounts(scope)) if latched else InFlight(known=False)
-        hands = self.roster.covered(scope)
-        work = Work(
-            scope=scope,
-            by=by,
-            reason=reason,
-            hands=hands,
-            pressed=pressed,
-            sent=sent,
-            whole=True,
-            stopped_ms=stopped_ms,
-        )
-        over = self.runs.start(work)
-        vouched = latched and not stopped.trouble
+        self._pressing += 1
+        try:
+            note_asked(self._data_dir, scope, Asked(by=fitting(by), reason=fitting(reason)))
+            self._outdate_requests(scope)
+            stopped = self.truths.stop(scope)
+            stopped_ms = None if stopped.trouble else _ms_since(pressed)
+            generation = stopped.generation
+            latched = await self.truths.latch(scope, generation, running=True)
+            sent = await self._sent(self.roster.accounts(scope), latched)
+            hands = self.roster.covered(scope)
+            work = Work(
+                scope=scope,
+                by=by,
+                reason=reason,
+                hands=hands,
+                pressed=pressed,
+                sent=sent,
+                whole=True,
+                stopped_ms=stopped_ms,
+            )
+            over = self.runs.start(work)
+        finally:
+            self._pressing -= 1
+        vouched = latched is Latched.NUMBERED and not stopped.trouble
         gates = await acknowledged(self._store, generation, pressed) if vouched else NOBODY_ASKED
         passed_ms = _ms_since(pressed)
         blocked = Blocked(
             scope=scope,
             generation=generation,
             blocked_ms=None if stopped.trouble else passed_ms,
-            latched=latched,
+            latched=latched is not Latched.UNTOLD,
             gates=gates,
             in_flight=sent,
             over=over,
@@ -140,6 +155,10 @@ class KillDesk:
         }
         await self._record("kill.engaged", by, detail | ({"trouble": stopped.trouble} if stopped.trouble else {}))
         return blocked
+
+    async def _sent(self, accounts: Sequence[str], latched: Latched) -> InFlight:
+        """What is on the wire. A store that has just not answered is not waited for again."""
+        return InFlight(known=False) if latched is Latched.UNTOLD else await in_flight(self._store, accounts)
 
     def _outdate_requests(self, scope: Scope) -> None:
         """Move the epoch where a press of what is stopped already would not, and a request to re-arm waits: it is void
@@ -192,22 +211,32 @@ class KillDesk:
         return self.stopped(account) or any(account in self.roster.accounts(scope) for scope in bots)
 
     async def resume(self) -> None:
-        """Take up every job that a crash left unfinished. Called before anything else is started."""
+        """Take up every job that a crash left unfinished, and every kill whose end it left untold. Called before
+        anything else is started."""
         self._outcomes.begin(self._newest())
+        untold = self.runs.untold.left(self.roster.accounts)
         for unfinished in unfinished_jobs(self._data_dir):
             job = unfinished.job
             whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
             scope = job.covers if job is not None else whole
             if job is not None and self._was_given_up(job):
                 continue
-            log.warning("resuming the kill of %s", unfinished.account)
-            pressed = asyncio.get_running_loop().time()
-            latched = await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
-            by = job.by if job is not None else "warden"
-            known = unfinished.account in self.roster.accounts(scope)
-            hands = [self.roster.hand(scope, unfinished.account)] if known else []
-            sent = await in_flight(self._store, [unfinished.account]) if latched else InFlight(known=False)
-            self.runs.start(Work(scope=scope, by=by, reason=RESUMED, hands=hands, pressed=pressed, sent=sent))
+            await self._take_up(scope, job.by if job is not None else "warden", [unfinished.account])
+        for scope, owed in untold.items():
+            taken_up = frozenset[str]().union(*(run.accounts for run in self.runs.now if run.scope == scope))
+            if scope not in self.truths.scopes() or not owed.accounts:
+                self.runs.untold.let_go(scope)  # It was let go since: what may trade nobody makes flat.
+            elif owed.accounts - taken_up:
+                await self._take_up(scope, owed.by, sorted(owed.accounts - taken_up))
+
+    async def _take_up(self, scope: Scope, by: str, accounts: Sequence[str]) -> None:
+        log.warning("resuming the kill of %s", ", ".join(accounts))
+        pressed = asyncio.get_running_loop().time()
+        latched = await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
+        known = self.roster.accounts(scope)
+        hands = [self.roster.hand(scope, account) for account in accounts if account in known]
+        sent = await self._sent(accounts, latched)
+        self.runs.start(Work(scope=scope, by=by, reason=RESUMED, hands=hands, pressed=pressed, sent=sent))
 
     def _was_given_up(self, job: Job) -> bool:
         """Whether the scope of a job that nobody can end was re-armed over it: that must not be undone."""
@@ -246,17 +275,30 @@ class KillDesk:
         """The accounts whose whole, or whose part that is a bot's, this process is at making flat for a scope."""
         return frozenset().union(*(run.accounts for run in self.runs.now if run.scope.bot == scope.bot))
 
-    def _working(self, bot: str | None) -> frozenset[str]:
+    def working(self, bot: str | None) -> frozenset[str]:
+        """The accounts whose kill, of the whole or of one bot's part, this process has not come to the end of: what
+        they show is not the last word, for what was on the wire may have to be closed yet."""
         return frozenset().union(*(run.accounts for run in self.runs.working if run.scope.bot == bot))
 
-    async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
-        """Open one scope again, in all three places. Returns the new generation.
+    @property
+    def pressed_so_far(self) -> PressedSoFar:
+        """What is another after any press."""
+        return PressedSoFar(presses=self.presses, generation=self.generation())
+
+    async def rearm(
+        self, scope: Scope, name: str, reason: str, typed: str, *, looked_at: PressedSoFar | None = None
+    ) -> int:
+        """Open one scope again, in all three places. Returns the new generation. ``looked_at`` is what had been pressed
+        when whoever decides looked last: nothing opens over a press that came since.
 
         Raises ``RearmRefused``, ``FenceCorrupt``, or what the store client raises: then the scope stays stopped.
         """
         async with self.truths.lock:
             if any(run.scope == scope or self._touches(run, scope) for run in self.runs.now):
                 raise RearmRefused(scope, ("its kill has not ended",))
+            # Nothing waits from here until the fence is open: no press comes between.
+            if self._pressing or looked_at not in (None, self.pressed_so_far):
+                raise RearmRefused(scope, ("a kill was pressed since it was asked for",))
             try:
                 generation = await self._open(scope, name, reason, typed)
             except (FenceCorrupt, *STORE_TROUBLE):
@@ -272,6 +314,7 @@ class KillDesk:
     async def _open(self, scope: Scope, name: str, reason: str, typed: str) -> int:
         generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.in_vault())
         self.truths.unwritten.discard(scope)
+        self.runs.untold.let_go(scope)
         try:
             await self._store.set_state(scope.control, TradingState.ACTIVE, generation=generation, kill_running=False)
         except STORE_TROUBLE:
@@ -357,9 +400,16 @@ class KillDesk:
         generation = report.generation if report.generation is not None else self.generation()
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self.truths.latch(scope, generation, running=self.running(scope))
-        self._changed(scope)
-        await self._outcomes.ended(scope, by, report, self.in_flight(scope))
+        followed = self.in_flight(scope)
+        if followed is None or followed.sent or not followed.known or any(map(_may_have_moved, report.accounts)):
+            self._changed(scope)
+        await self._outcomes.ended(scope, by, report, followed)
         await self._certify(report)
+
+
+def _may_have_moved(report: AccountReport) -> bool:
+    """Whether a kill may have moved an account's book: one that found nothing asks nobody to read it once more."""
+    return report.left_open or bool(report.cancelled or report.closed)
 
 
 def _ms_since(moment: float) -> float:

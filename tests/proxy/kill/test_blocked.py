@@ -27,6 +27,7 @@ from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.jobs import job_history
 from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
+from proxy.kill.truths import Latched
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.gate_store import StoreUnavailable
 from proxy.store.gates import LEASE_S
@@ -105,6 +106,7 @@ def a_desk(
     events: list[Any] | None = None,
     by: list[str] | None = None,
     certify: Certify = _no_certificate,
+    changed: Callable[[Scope], None] = lambda scope: None,
     turn: Callable[[], contextlib.AbstractAsyncContextManager[None]] = contextlib.nullcontext,
 ) -> KillDesk:
     async def record(what: str, who: str, detail: dict[str, Any]) -> None:
@@ -127,7 +129,7 @@ def a_desk(
         store=cast(WardenStore, store),
         record=record,
         certify=certify,
-        changed=lambda scope: None,
+        changed=changed,
         flatten=Flatten,
         turn=turn,
     )
@@ -218,9 +220,9 @@ async def test_f01_a_store_that_was_ahead_has_the_stop_under_a_number_that_is_ab
     stopped = truths.stop(DESK)
     if raised:
         truths.fence.outrun(100)
-    assert not await truths.latch(DESK, stopped.generation, running=True)
+    assert await truths.latch(DESK, stopped.generation, running=True) is Latched.OVERTAKEN
     assert store.fields == {"desk": "HALTED", "kill:desk": "1", "generation": "101"}
-    assert await truths.latch(DESK, truths.stop(DESK).generation, running=True)
+    assert await truths.latch(DESK, truths.stop(DESK).generation, running=True) is Latched.NUMBERED
 
 
 def test_f01_of_presses_at_once_each_counts_only_gates_that_heard_of_its_own_stop(tmp_path: Path) -> None:
@@ -236,6 +238,7 @@ def test_f01_of_presses_at_once_each_counts_only_gates_that_heard_of_its_own_sto
                 blocked = await press(desk, Scope(account))
                 obeys = gate.latch.stops(account, "binanceusdm", "demo-bot")
                 assert obeys or not blocked.gates.acknowledged, f"it has not heard of the stop of {account}"
+                assert blocked.latched and blocked.in_flight.known, f"the store says what {account} has on the wire"
                 return blocked.gates.acknowledged
 
             async with trading(gate):

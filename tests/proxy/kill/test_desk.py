@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -19,18 +20,19 @@ from proxy.kill import gap
 from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.desk import KillDesk
 from proxy.kill.job import kill
-from proxy.kill.jobs import job_directory, unfinished_jobs
+from proxy.kill.jobs import job_directory, job_history, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
 from proxy.kill.pursuit import Pursuit
-from proxy.kill.rearm import rearm
+from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock
+from proxy.kill.runs import Work
 from proxy.kill.tries import PURSUER
 from proxy.kill.truths import Stopped
 from proxy.store.epoch import Epoch, EpochFile
 from proxy.store.fence import DESK, Fence, Scope
-from proxy.store.warden_store import WardenStore
+from proxy.store.warden_store import AgedHold, WardenStore
 from rules.kill.events import Phase
 from rules.kill.settings import Flatten
 from rules.model import PositionSide, TradingState
@@ -102,6 +104,26 @@ def test_f19_a_press_on_a_disk_that_cannot_be_written_closes_all_the_same_and_sa
 
     in_virtual_time(one())
     assert caplog.text.count("the stop of account:main is not on this machine's disk: Read-only file system") == 1
+
+
+def test_no_press_is_lost_over_a_hold_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(account: str) -> tuple[AgedHold, ...]:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        venue, store = SimulatedVenue(3, fault_share=0), SimulatedStore(random.Random(1))
+        monkeypatch.setattr(store, "holds", broken)
+        desk = a_desk(tmp_path, store, venue)
+        blocked = await desk.press(MAIN, "ann", "stop")
+        assert blocked.latched and not blocked.in_flight.known
+        await desk.runs.join()
+        assert venue.flat
+
+    in_virtual_time(one())
+    assert "what was on the wire cannot be followed: UnicodeDecodeError" in caplog.text
 
 
 def test_f19_a_stop_that_neither_disk_nor_store_took_is_told_to_the_store_later_and_lifted_with_the_rest(
@@ -614,6 +636,22 @@ def told(events: list[Any]) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.usefixtures("one_clock")
+def test_a_kill_that_found_nothing_has_no_account_read_once_more(tmp_path: Path) -> None:
+    async def one() -> None:
+        moved = list[Scope]()
+        venue = SimulatedVenue(3, fault_share=0, quiet=True)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), venue, changed=moved.append)
+        await desk.press(DESK, "ann", "idle")
+        await desk.runs.join()
+        assert moved == []
+        venue.plain["o1"] = "BTCUSDT"
+        await desk.press(DESK, "ann", "an order")
+        await desk.runs.join()
+        assert moved == [DESK]
+
+    in_virtual_time(one())
+
+
 def test_an_account_that_is_flat_is_not_told_as_its_scope_while_another_is_open(tmp_path: Path) -> None:
     async def one() -> None:
         Fence.initialise(tmp_path)
@@ -883,5 +921,179 @@ def test_an_account_that_may_have_been_pressed_for_is_waited_for(tmp_path: Path,
         await desk.again(DESK, "main", PURSUER, "it showed something again")
         await desk.runs.join()
         assert told(events) == [("kill.account_flat", ["second"])]
+
+    in_virtual_time(one())
+
+
+async def dies(desk: KillDesk) -> None:
+    """The warden's process ends, wherever it is."""
+    for task in list(desk.runs._tasks.values()):
+        task.cancel()
+    await asyncio.sleep(0.01)
+
+
+def owed(data_dir: Path) -> list[str]:
+    folder = data_dir / "kill" / "following"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_what_a_warden_followed_when_it_died_the_next_one_follows_and_tells(tmp_path: Path, cut_short: bool) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        main, second = (SimulatedVenue(3, fault_share=0, quiet=True, name=name) for name in ("main", "second"))
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, main, second)
+        await desk.press(MAIN, "ann", "stop")
+        await asyncio.sleep(4)
+        await desk.press(Scope("second"), "bob", "this one too")
+        await asyncio.sleep(3)
+        assert owed(tmp_path) == ["account.main", "account.second"]
+        await dies(desk)
+        if cut_short:
+            (tmp_path / "kill" / "following" / "account.main").write_text('{"by": "a')
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        await desk.resume()
+        assert desk.working(None) == {"main", "second"}
+        await desk.runs.join()
+        assert sorted(scopes_told(events)) == [("kill.flat", "account:main"), ("kill.flat", "account:second")]
+        assert [sent["hold_id"] for _, told in events for sent in told["in_flight"]["sent"]] == ["d1"]
+        assert owed(tmp_path) == [], "its end is told once more at every start"
+        await a_desk(tmp_path, store, main, second).resume()
+
+    in_virtual_time(one())
+
+
+def test_what_was_let_go_since_is_not_taken_up_again(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, venue = SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0, quiet=True)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(MAIN, "ann", "stop")
+        await asyncio.sleep(7)
+        await dies(desk)
+        assert owed(tmp_path) == ["account.main"]
+        Fence(tmp_path).release(MAIN)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.resume()
+        assert (desk.runs.now, owed(tmp_path), desk.stopped("main")) == ((), [], False)
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_what_is_owed_of_an_account_is_told_though_a_wider_press_joined_its_kill(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        main, second = two_accounts()
+        desk = a_desk(tmp_path, store, main, second)
+        await desk.press(MAIN, "ann", "stop")
+        await asyncio.sleep(1)
+        await desk.press(DESK, "bob", "all of it")
+        await asyncio.sleep(0.5)
+        await dies(desk)
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        await desk.resume()
+        await desk.runs.join()
+        assert {("kill.flat", "account:main"), ("kill.flat", "desk")} <= set(scopes_told(events))
+        assert owed(tmp_path) == []
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_of_a_press_some_of_whose_accounts_are_followed_alone_those_stay_owed(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store = SimulatedStore(random.Random(5))
+        main, second = (SimulatedVenue(3, fault_share=0, quiet=True, name=name) for name in ("main", "second"))
+        second.enter("BTCUSDT")
+        second.halted.add("BTCUSDT")
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, main, second)
+        note = tmp_path / "kill" / "following" / "desk"
+        await desk.press(DESK, "ann", "stop")
+        assert json.loads(note.read_bytes()) == {"by": "ann", "accounts": ["main", "second"]}
+        await asyncio.sleep(7)
+        assert not desk.busy("second"), "it has not ended yet"
+        assert json.loads(note.read_bytes()) == {"by": "ann", "accounts": ["main"]}
+        await desk.runs.join()
+        assert not note.exists()
+
+    in_virtual_time(one())
+
+
+def test_a_press_at_the_very_end_of_a_kill_is_not_lost(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        venue = SimulatedVenue(3, fault_share=0, quiet=True)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(5)), venue)
+        told, pressed = desk.runs.untold.told, list[Work]()
+
+        def at_the_end(scope: Scope, accounts: frozenset[str]) -> None:
+            told(scope, accounts)
+            if not pressed:  # The last step of the task; what waits in the loop already runs before what it calls back.
+                pressed.append(Work(scope=scope, by="bob", reason="again", hands=[venue], whole=True))
+                asyncio.get_running_loop().call_soon(desk.runs.start, pressed[0])
+
+        desk.runs.untold.told = at_the_end  # type: ignore[method-assign]
+        await desk.press(MAIN, "ann", "stop")
+        await desk.runs.join()
+        await asyncio.sleep(0.01)
+        await desk.runs.join()
+        assert [journal.job.by for journal in job_history(tmp_path, "main")] == ["bob", "ann"]
+
+    in_virtual_time(one())
+
+
+def test_nothing_is_re_armed_over_a_press_that_has_no_job_yet(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, venue = SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0, quiet=True)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(DESK, "ann", "stop")
+        await desk.runs.join()
+        store.delay_s = 0.05
+        pressing = asyncio.create_task(desk.press(DESK, "cid", "it runs away"))
+        await asyncio.sleep(0.01)
+        with pytest.raises(RearmRefused, match="a kill was pressed since"):
+            await desk.rearm(DESK, "bob", "all is well again", "desk")
+        assert asked_of(tmp_path, DESK) == Asked(by="cid", reason="it runs away")
+        await pressing
+        await desk.runs.join()
+        seen = desk.pressed_so_far
+        await desk.press(Scope("nobody"), "cid", "a press that is over at once")
+        await desk.runs.join()
+        with pytest.raises(RearmRefused, match="a kill was pressed since"):
+            await desk.rearm(DESK, "bob", "all is well again", "desk", looked_at=seen)
+        assert desk.stopped("main")
+        await desk.rearm(DESK, "bob", "all is well again", "desk", looked_at=desk.pressed_so_far)
+
+    in_virtual_time(one())
+
+
+def test_a_press_that_comes_as_a_scope_opens_is_noted_like_any_other(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, venue = SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0, quiet=True)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(DESK, "ann", "stop")
+        await desk.runs.join()
+        set_state = store.set_state
+
+        async def slow(level: str, state: TradingState, **told: Any) -> int:
+            if state is TradingState.ACTIVE:
+                await desk.press(DESK, "cid", "it runs away")
+            return await set_state(level, state, **told)
+
+        store.set_state = slow  # type: ignore[method-assign]
+        await desk.rearm(DESK, "bob", "all is well again", "desk")
+        assert (owed(tmp_path), desk.stopped("main")) == (["desk"], True)
+        await desk.runs.join()
+        assert owed(tmp_path) == []
 
     in_virtual_time(one())
