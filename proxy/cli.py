@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.core_dumps import refuse_core_dumps
 from proxy.kill import commands as kill_commands
+from proxy.terminal import complain, say, show_json
 
 if TYPE_CHECKING:
     from proxy.audit.pages import Hindsight
@@ -63,9 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # httpx loads a command line of its own where there are click and rich: 3 MiB and 0.1 s. It can do without.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["sandbox"]:
-        # The practice exchange is a program of its own, which the guard must not be able to import.
-        os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
+    if _command_in(given) == "sandbox":
+        # The practice exchange is a program of its own, which the guard must not be able to import. Of its settings it
+        # knows nothing either.
+        behind = given[_place_of_command(given) + 1 :]
+        os.execv(sys.executable, [sys.executable, "-m", "sandbox", *behind])  # noqa: S606 - our own module
     parser = _parser_for(_command_in(given))
     _take_settings_anywhere(parser)
     args = parser.parse_args(given, namespace=Arguments())
@@ -80,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if args.command in _PROCESSES:
             raise
-        print(f"perpguard {args.command}: interrupted", file=sys.stderr)  # noqa: T201 - a command's own output
+        complain(args.command, "interrupted")
         return _SIGNALLED + signal.SIGINT
     except BrokenPipeError:
         if args.command in _PROCESSES:
@@ -90,11 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _SIGNALLED + signal.SIGPIPE
     except Exception as error:
         # Loaded when something went wrong: a gate needs no archive to run.
-        from proxy.plain_troubles import PLAIN_TROUBLES
+        from proxy.plain_troubles import plainly
 
-        if not isinstance(error, PLAIN_TROUBLES):
+        said = plainly(error, files_too=args.command not in _CHILDREN)
+        if not said:
             raise
-        print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        complain(args.command, *said.split("\n"))
         return USAGE_ERROR
 
 
@@ -108,13 +112,18 @@ def _run(args: Arguments) -> int:
 
 def _command_in(given: Sequence[str]) -> str:
     """The first word that is neither an option of all commands nor its value."""
-    words = iter(given)
-    for word in words:
+    return "".join(given[_place_of_command(given) :][:1])
+
+
+def _place_of_command(given: Sequence[str]) -> int:
+    """Where that word stands; behind the last where there is none."""
+    words = iter(enumerate(given))
+    for place, word in words:
         if not word.startswith("-"):
-            return word
+            return place
         if word in ("--config", "--data-dir"):
             next(words, None)
-    return ""
+    return len(given)
 
 
 def _parser_for(command: str) -> argparse.ArgumentParser:
@@ -194,7 +203,8 @@ def _look_back(decision: Mapping[str, Any] | None, data_dir: Path) -> Hindsight:
     return look_back(decision, data_dir)
 
 
-_PROCESSES: Final = frozenset({"up", "gate", "warden", "watchdog"})
+_CHILDREN: Final = frozenset({"gate", "warden", "watchdog"})
+_PROCESSES: Final = _CHILDREN | {"up"}
 
 
 def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -222,7 +232,9 @@ def _init(args: Arguments) -> int:
     from proxy.store.fence import Fence
 
     fence = Fence.initialise(args.data_dir)
-    print(f"{args.data_dir} is ready; kill generation {fence.generation()}")  # noqa: T201
+    stopped = ", ".join(sorted(map(str, fence.scopes())))
+    state = f"STOPPED: {stopped}; perpguard rearm lets it trade again" if stopped else "nothing is stopped"
+    say(f"{args.data_dir} is ready; {state}; kill generation {fence.generation()}")
     return 0
 
 
@@ -237,48 +249,49 @@ def _rules(args: Arguments) -> int:
     from rules.catalog import CATALOG
 
     if args.rule_id is not None and args.rule_id not in CATALOG:
-        print(f"perpguard rules: no rule {args.rule_id}; known are {', '.join(CATALOG)}", file=sys.stderr)  # noqa: T201
+        complain("rules", f"no rule {args.rule_id}; known are {', '.join(CATALOG)}")
         return USAGE_ERROR
     if args.json:
-        print(rules_json(args.rule_id))  # noqa: T201
+        page = rules_json(args.rule_id)
     else:
-        print(rules_part() if args.rule_id is None else rule_page(CATALOG[args.rule_id]))  # noqa: T201
+        page = rules_part() if args.rule_id is None else rule_page(CATALOG[args.rule_id])
+    say(*page.split("\n"))
     return 0
 
 
 def _coverage(args: Arguments) -> int:
-    from proxy.app import policy_path
     from proxy.policy.reading import load_policy
+    from proxy.policy.shelf import policy_path
     from proxy.reference.coverage import coverage, coverage_table
-    from proxy.store.codec import dump
+    from proxy.store.codec import plain
 
     policy = load_policy(args.policy_file if args.policy_file is not None else policy_path(args.settings))
     rows = list(coverage(policy))
-    print(dump(rows).decode() if args.json else coverage_table(policy, rows))  # noqa: T201
+    if args.json:
+        show_json(plain(rows))
+    else:
+        say(*coverage_table(policy, rows).split("\n"))
     return 0
 
 
 def _up(args: Arguments) -> int:
-    from proxy.app import open_vault, policy_path
     from proxy.policy.reading import load_policy
-    from proxy.source_addresses import check_source_addresses
+    from proxy.policy.shelf import policy_path
+    from proxy.starting import check_startable
     from proxy.store.fence import Fence
     from proxy.supervision.supervisor import Supervisor
-    from proxy.tls.serving import Greeting
-    from proxy.tls.shelf import TlsShelf
+    from proxy.vault.opening import open_unambiguous
 
     settings = args.settings
     load_policy(settings.policy)
     load_policy(policy_path(settings))
-    vault = open_vault(settings, os.environ)
-    if settings.gate_https_port is not None:
-        Greeting(TlsShelf(settings.data_dir))
-    check_source_addresses(settings, {key.account for key in vault.accounts()})
+    vault = open_unambiguous(settings, os.environ)
+    check_startable(settings, {key.account for key in vault.accounts()})
     if settings.watchdog == "local":
         vault.pair_watchdog()
     if Fence(settings.data_dir).is_lost:
         lost = "kill/ is gone from a data directory that has been used: the desk is stopped"
-        print(f"perpguard up: {lost}", file=sys.stderr)  # noqa: T201
+        complain("up", lost)
     Fence.resume(settings.data_dir)
     passed_on = ["--data-dir", str(settings.data_dir)]
     if args.config is not None:

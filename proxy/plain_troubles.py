@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Final
 
 from proxy.audit.place import ArchiveUnavailable
@@ -28,3 +30,18 @@ PLAIN_TROUBLES: Final[tuple[type[Exception], ...]] = (
     NotPaired,
     TlsMissing,
 )
+
+
+def plainly(error: Exception, *, files_too: bool) -> str:
+    """What a person is told of it; empty for what is a bug, and deserves its traceback.
+
+    ``files_too``: a file or folder that cannot be read or written is an ordinary mistake as well.
+    """
+    if isinstance(error, PLAIN_TROUBLES):
+        return str(error)
+    if not files_too or not isinstance(error, OSError) or not isinstance(error.filename, str | os.PathLike):
+        return ""
+    path = Path(error.filename)
+    if isinstance(error, FileExistsError | NotADirectoryError) and not path.is_dir():
+        return f"{path}: something that is no folder stands in its place, or above it"
+    return f"{path}: {error.strerror}"

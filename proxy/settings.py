@@ -1,7 +1,8 @@
 """Settings of the processes: where things are, never what is allowed (that is the policy).
 
 Read from a TOML file (``--config`` or ``PERPGUARD_CONFIG``), then from ``PERPGUARD_*`` environment variables, which
-win. Unknown keys are errors at start. Secrets (vault passphrase, control token) never stand in the file.
+win. Unknown keys of the file are errors at start; unknown variables do nothing, and ``check`` names them. Secrets
+(vault passphrase, control token) never stand in the file.
 """
 
 from __future__ import annotations
@@ -47,6 +48,13 @@ BINANCE_STREAMS: Final = "https://fstream.binance.com"
 BINANCE_STREAM_HOSTS: Final = {"fstream": "wss://fstream.binance.com"}
 """Where its streams live."""
 
+TOKEN_LENGTH_MIN: Final = 16
+"""Of a token that opens a door: one that is shorter can be guessed."""
+
+_PREFIX: Final = "PERPGUARD_"
+_NO_SETTINGS: Final = frozenset({"CONFIG", "SUPERVISED", "API_KEY", "API_SECRET", "ALERT_URL", "WATCHDOG_SECRET"})
+"""What else commands read from the environment, or are started with."""
+
 
 class SettingsError(Exception):
     """The settings are wrong; the message names each key."""
@@ -61,6 +69,16 @@ class VenueSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: str | None = Field(default=None, min_length=1)
     other_urls: tuple[str, ...] = ()
+
+    @field_validator("url")
+    @classmethod
+    def _one(cls, url: str | None) -> str | None:
+        return url if url is None else _asked(url)
+
+    @field_validator("other_urls")
+    @classmethod
+    def _each(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_asked, urls))
 
 
 class AccountSettings(BaseModel):
@@ -189,6 +207,26 @@ class Settings(BaseSettings):
     def _of_a_store(cls, url: str | None) -> str | None:
         return _store_url(url) if url is not None else None
 
+    @field_validator("audit_url")
+    @classmethod
+    def _of_an_archive(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and url.get_secret_value() and not is_of_postgresql(url.get_secret_value()):
+            raise ValueError("not a postgresql:// address")
+        return url
+
+    @field_validator("control_token", mode="before")
+    @classmethod
+    def _given(cls, token: object) -> object:
+        """An empty variable counts as absent, as compose files write it."""
+        return token or None
+
+    @field_validator("control_token")
+    @classmethod
+    def _hard_to_guess(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and len(token.get_secret_value()) < TOKEN_LENGTH_MIN:
+            raise ValueError(f"the token has at least {TOKEN_LENGTH_MIN} characters")
+        return token
+
     @field_validator("audit_webhook")
     @classmethod
     def _address(cls, url: SecretStr | None) -> SecretStr | None:
@@ -273,6 +311,33 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file, which arrives as initial values. No ``.env``: secrets lie about in it."""
         return (env_settings, init_settings)
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """The names of the guard's own kind among ``environment`` that nothing reads: nobody obeys them.
+
+    They are no errors: what starts containers puts names of its own there, made of the service's.
+    """
+    known = {*_NO_SETTINGS, *map(str.upper, Settings.model_fields)}
+    ours = (name for name in environment if name.upper().startswith(_PREFIX))
+    return sorted(name for name in ours if name.upper().removeprefix(_PREFIX).partition("__")[0] not in known)
+
+
+def is_of_postgresql(url: str) -> bool:
+    """Whether the archive can be where this address says."""
+    return re.fullmatch(r"(postgres|postgresql|postgresql\+psycopg)://\S*", url) is not None
+
+
+def _asked(url: str) -> str:
+    """An address that a client can ask. ValueError, which does not repeat it."""
+    try:
+        parts = urlsplit(url)
+        asked = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        asked = False
+    if not asked or re.search(r"\s", url):
+        raise ValueError("not an http://HOST or https://HOST address")
+    return url
 
 
 def _store_url(url: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from proxy.terminal import complain, say, show_json
 
 if TYPE_CHECKING:
     from proxy.store.fence import Fence
@@ -27,25 +27,23 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything trades, 1 when something does not, 2 when refused, 3 when no warden answered."""
-    from proxy.audit.words import spelled_out
     from proxy.control.client import NoAnswer, Refused, ask
     from proxy.store.fence import Fence
 
     try:
         desk = ask(args.settings, "GET", "/api/desk")
     except Refused as refusal:
-        print(f"perpguard status: {refusal}", file=sys.stderr)  # noqa: T201 - a command's own output
+        complain("status", str(refusal))
         return REFUSED
     except NoAnswer as silence:
-        print(f"perpguard status: {silence}", file=sys.stderr)  # noqa: T201
+        complain("status", str(silence))
         _print_stops(Fence(args.data_dir), as_json=args.json)
         return NO_ANSWER
     hindrances = list(_hindrances(desk))
     if args.json:
-        print(json.dumps({"trading": not hindrances, "hindrances": hindrances, "desk": desk}))  # noqa: T201
+        show_json({"trading": not hindrances, "hindrances": hindrances, "desk": desk})
     else:
-        for line in _lines(desk, hindrances):
-            print(spelled_out(line))  # noqa: T201
+        say(*_lines(desk, hindrances))
     return NOT_TRADING if hindrances else TRADING
 
 
@@ -53,9 +51,9 @@ def _print_stops(fence: Fence, *, as_json: bool) -> None:
     """What this machine's files say is stopped: true whatever runs."""
     stopped = sorted(map(str, fence.scopes()))
     if as_json:
-        print(json.dumps({"trading": False, "hindrances": ["no warden answers"], "stopped_here": stopped}))  # noqa: T201
+        show_json({"trading": False, "hindrances": ["no warden answers"], "stopped_here": stopped})
     else:
-        print(f"stopped on this machine: {', '.join(stopped) or 'nothing'}")  # noqa: T201
+        say(f"stopped on this machine: {', '.join(stopped) or 'nothing'}")
 
 
 def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
@@ -88,6 +86,8 @@ def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
             yield f"account {name} is being made flat"
         if account["state"] != "ACTIVE":
             yield f"account {name} is {account['state']}"
+        if account.get("external_trader"):  # A warden of the version before does not tell.
+            yield f"account {name} is traded past the guard after a stop: somebody else has a key to it"
         if account["feed"]["state"] == "STALE":
             yield f"the feed of account {name} is stale: {account['feed']['why']}"
         elif account["known_age_s"] is None:
@@ -126,7 +126,8 @@ def _lines(desk: Mapping[str, Any], hindrances: list[str]) -> Iterator[str]:
 
 def _account(account: Mapping[str, Any]) -> str:
     age = "never surveyed" if account["survey_age_s"] is None else f"surveyed {account['survey_age_s']:.0f} s ago"
-    held = f"{len(account['positions'])} positions, {account['open_orders']} orders, {account['holds']} holds"
+    orders = f"{account['open_orders']} orders and {account['conditional_orders']} conditional"
+    held = f"{len(account['positions'])} positions, {orders}, {account['holds']} holds"
     money = f"margin {account['margin_balance'] or 'not known'}, leverage {account['leverage'] or 'not known'}"
     return f"  account {account['name']}: {account['state']}, feed {account['feed']['state']}, {age}; {held}; {money}"
 

@@ -29,6 +29,7 @@ from sandbox.settings import (
 )
 
 CONNECTIONS_MAX = 1_000
+PORT_MAX = 65_535
 # Longer than any client's idle time between two orders, so that keep-alive races do not look like faults.
 KEEP_ALIVE_S = 75
 FRAME_MAX = 64 * 1024
@@ -108,7 +109,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sandbox", description="A practice exchange for perpetual-futures bots.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8090, help="0 picks a free port")
+    parser.add_argument("--port", type=_port, default=8090, help="0 picks a free port")
     parser.add_argument("--config", type=Path, help="a TOML file; options given here win")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--scenario", type=Scenario, choices=list(Scenario))
@@ -133,6 +134,12 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="FILE", help=text)
     parser.add_argument("--expose", action="store_true", help="allow a host that is not loopback")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"not a port, 0 to {PORT_MAX}: {text!r}")
+    return int(text)
 
 
 def _amount(text: str) -> Decimal:

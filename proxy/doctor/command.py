@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from dataclasses import asdict
 from typing import Final
 
 from proxy.doctor.finding import Finding, Level
+from proxy.terminal import say, show_json
 
 WELL: Final = 0
 ILL: Final = 1
@@ -36,17 +36,13 @@ def run(args: argparse.Namespace) -> int:
     count = Counter(each.level for each in findings)
     ill = count[Level.FAIL] > 0
     if args.json:
-        print(json.dumps({"ok": not ill, "findings": [asdict(each) for each in findings]}, indent=2))  # noqa: T201
+        show_json({"ok": not ill, "findings": [asdict(each) for each in findings]}, indent=2)
     else:
-        print(f"{count[Level.FAIL]} to mend, {count[Level.WARN]} to look at, {count[Level.OK]} well")  # noqa: T201
+        say(f"{count[Level.FAIL]} to mend, {count[Level.WARN]} to look at, {count[Level.OK]} well")
     return ILL if ill else WELL
 
 
 def _print(finding: Finding) -> None:
     """At once, also into a pipe: whoever waits for a slow exchange reads meanwhile what is known already."""
-    from proxy.audit.words import spelled_out
-
-    line = f"{_MARKS[finding.level]}  {finding.check}: {finding.said}"
-    print(spelled_out(line), flush=True)  # noqa: T201 - a command's own output
-    if finding.mend:
-        print(spelled_out(f"      mend: {finding.mend}"), flush=True)  # noqa: T201
+    mend = [f"      mend: {finding.mend}"] if finding.mend else []
+    say(f"{_MARKS[finding.level]}  {finding.check}: {finding.said}", *mend, flush=True)

@@ -22,6 +22,7 @@ from proxy.settings import Settings
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.tls.authority import ends_at
 from proxy.tls.shelf import TlsShelf
+from proxy.vault.opening import vault_path
 
 FREE_BYTES_LEAST: Final = 1 << 30
 """A busy desk's audit and journals of some days."""
@@ -61,7 +62,7 @@ def look_at_machine(settings: Settings, now: datetime) -> Iterator[Finding]:
 def _rights(directory: Path, settings: Settings) -> Iterator[Finding]:
     denied: list[OSError] = []
     secrets = (
-        directory / "vault" / "vault.json",
+        vault_path(directory),
         directory / "people" / "people.json",
         directory / "tls" / "ca.key",
         TlsShelf(directory).certificate,
@@ -97,6 +98,8 @@ def _right(path: Path, found: os.stat_result) -> Finding:
         return fail(check, f"others may read {path}", f"chmod 600 {path}")
     if stat.S_ISDIR(found.st_mode) and mode & 0o022:
         return fail(check, f"others may write in {path}: {_HARM}", f"chmod go-w {path}")
+    if mode & 0o077:
+        return ok(check, f"only you can write in {path}")
     return ok(check, f"{path} is yours alone")
 
 

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
-from proxy.audit.words import safe
 from proxy.doctor.finding import Finding, fail
 from proxy.settings import Settings
+from proxy.terminal import safe
 from proxy.vault.vault import Vault
 
 T = TypeVar("T")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from typing import Final
 
-from proxy.app import open_vault, policy_path
 from proxy.clock import utc_now
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.doctor.guard import look_at_guard
@@ -19,9 +18,12 @@ from proxy.doctor.venue import look_at_venue
 from proxy.policy.checking import check_all
 from proxy.policy.problems import PolicyError
 from proxy.policy.reading import load_policy
+from proxy.policy.shelf import policy_path
 from proxy.settings import Settings, SettingsError
+from proxy.tls.shelf import TlsMissing
 from proxy.vault.errors import VaultError, VaultMissing
 from proxy.vault.keys import KeyState
+from proxy.vault.opening import open_unambiguous
 from proxy.vault.vault import Vault
 from proxy.venues.binance.client_ids import TagsClash
 
@@ -56,7 +58,7 @@ def looked(read_settings: Callable[[], Settings], *, offline: bool) -> Iterator[
 
 def _vault(settings: Settings, keep: Callable[[Vault], None]) -> Iterator[Finding]:
     try:
-        vault = open_vault(settings, os.environ)
+        vault = open_unambiguous(settings, os.environ)
     except (VaultError, TagsClash, EOFError) as trouble:
         yield fail("vault", str(trouble), _NO_VAULT if isinstance(trouble, VaultMissing) else _NOT_OPENED)
         return
@@ -96,6 +98,9 @@ def _policy(settings: Settings, *, vault_said: bool) -> Iterator[Finding]:
         checked = check_all(settings)
     except PolicyError as trouble:
         yield fail("policy", str(trouble), "perpguard check names each line")
+        return
+    except (SettingsError, TlsMissing) as trouble:
+        yield fail("settings", str(trouble), "mend the settings file or the PERPGUARD_ variables")
         return
     except (VaultError, TagsClash, EOFError) as trouble:
         if not vault_said:  # A pipe, or a person, gives the passphrase once.

@@ -5,22 +5,24 @@ Problems keep the guard from starting. Warnings do not: a limit for a bot that n
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.app import open_vault
-from proxy.audit.words import spelled_out
 from proxy.policy.comparing import Change, Direction, compare, compare_rules, loosened
 from proxy.policy.places import Place, line_of_lines
 from proxy.policy.problems import PolicyError, Problem, meant, shown
 from proxy.policy.reading import load_policy, read_policy
 from proxy.policy.shelf import Shelf
-from proxy.settings import Settings, SettingsError
+from proxy.settings import Settings, SettingsError, unknown_variables
+from proxy.starting import check_startable
+from proxy.terminal import say, show_json
+from proxy.tls.shelf import TlsMissing
 from proxy.vault.errors import VaultError
+from proxy.vault.opening import open_unambiguous
 from proxy.vault.vault import Vault
 from proxy.venues.binance.client_ids import TagsClash
 from rules.decision import Enforcement
@@ -28,7 +30,7 @@ from rules.policy import Policy
 from rules.rule import Rule
 
 _OK, _WRONG = 0, 2
-_TROUBLE: Final = (SettingsError, PolicyError, VaultError, TagsClash)
+_TROUBLE: Final = (SettingsError, PolicyError, VaultError, TagsClash, TlsMissing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ class Checked:
 def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -> int:
     """Check ``file``, or everything the settings name. 0 when the guard would start; otherwise 2, or what was raised.
 
-    Raises ``SettingsError``, ``PolicyError``, ``VaultError`` or ``TagsClash``, unless the answer is JSON.
+    Raises ``SettingsError``, ``PolicyError``, ``VaultError``, ``TagsClash`` or ``TlsMissing``, unless the answer is
+    JSON.
     """
     try:
         checked = _check_file(file, settings) if file is not None else check_all(settings())
@@ -63,10 +66,11 @@ def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -
 
 
 def check_all(settings: Settings) -> Checked:
-    """Everything the settings name. Raises ``PolicyError``, ``VaultError`` or ``TagsClash``."""
+    """Everything the settings name. Raises what ``up`` does: see ``run``."""
     policy, text = read_policy(settings.policy)
     changes = _since_active(settings, policy)
-    vault = open_vault(settings, os.environ)
+    vault = open_unambiguous(settings, os.environ)
+    check_startable(settings, {key.account for key in vault.accounts()})
     return Checked(
         file=settings.policy,
         policy=policy,
@@ -77,7 +81,7 @@ def check_all(settings: Settings) -> Checked:
             *_loosens(changes),
             *_takes_effect(changes),
         ),
-        of_settings=tuple(_channels_unknown(settings, vault)),
+        of_settings=(*_channels_unknown(settings, vault), *_unread(), *_anchor_without_a_folder(settings)),
     )
 
 
@@ -89,7 +93,7 @@ def _check_file(file: Path, settings: Callable[[], Settings]) -> Checked:
     try:
         known = settings()
         active = _beside_active(known, policy)
-        vault = open_vault(known, os.environ, ask=False)
+        vault = open_unambiguous(known, os.environ, ask=False)
     except (SettingsError, VaultError, TagsClash):
         pass  # What was found until then is told.
     return Checked(
@@ -144,6 +148,20 @@ def _channels_unknown(settings: Settings, vault: Vault) -> Iterator[Problem]:
         yield Problem(f"[alerts.channels.{name}] of the settings: the vault knows no alert channel {name}{hint}")
 
 
+def _unread() -> Iterator[Problem]:
+    known = [f"PERPGUARD_{name}".upper() for name in Settings.model_fields]
+    for name in unknown_variables(os.environ):
+        hint = "".join(f'; did you mean "{each}"?' for each in get_close_matches(name.upper(), known, n=1))
+        yield Problem(f"{name} of the environment does nothing: no setting has that name{hint}")
+
+
+def _anchor_without_a_folder(settings: Settings) -> Iterator[Problem]:
+    """It keeps nobody from starting: the disk it is on may come later."""
+    anchor = settings.audit_anchor
+    if anchor is not None and not anchor.parent.is_dir():
+        yield Problem(f"audit_anchor: {anchor.parent} is no folder, so no anchor is kept there")
+
+
 def _levels(policy: Policy) -> set[tuple[str, str]]:
     tables = {table.level for table in policy.outside} | {table.level for table in policy.resizes}
     levels = {rule.level for rule in policy.rules} | tables
@@ -194,17 +212,13 @@ def _print(checked: Checked) -> None:
     policy = checked.policy
     about = f"policy {policy.name} ({policy.version}), {len(policy.rules)} rules"
     for warning in checked.warnings:
-        _say(f"warning: {warning.at(str(checked.file))}")
+        say(f"warning: {warning.at(str(checked.file))}")
     for warning in checked.of_settings:
-        _say(f"warning: {warning.at('')}")
+        say(f"warning: {warning.at('')}")
     if checked.accounts is None:
-        _say(f"{about}; accounts and bots were not compared with a vault")
+        say(f"{about}; accounts and bots were not compared with a vault")
     else:
-        _say(f"settings ok; {about}; accounts: {', '.join(checked.accounts) or 'none'}")
-
-
-def _say(line: str) -> None:
-    print(spelled_out(line))  # noqa: T201 - a command's own output
+        say(f"settings ok; {about}; accounts: {', '.join(checked.accounts) or 'none'}")
 
 
 def _print_json(checked: Checked | None, error: Exception | None) -> None:
@@ -223,7 +237,7 @@ def _print_json(checked: Checked | None, error: Exception | None) -> None:
         if checked is not None
         else [],
     }
-    print(json.dumps(answer, indent=2))  # noqa: T201
+    show_json(answer, indent=2)
 
 
 def _plain(error: Exception) -> list[dict[str, Any]]:

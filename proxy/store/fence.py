@@ -47,7 +47,7 @@ class Fence:
             except FenceCorrupt:
                 fence.engage(DESK)
             return fence
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made aside and renamed whole: a crash halfway must not look like an initialised directory that lost its epoch.
         nascent = data_dir / f".kill.{os.getpid()}.{time.monotonic_ns()}"
         nascent.mkdir(mode=0o700)

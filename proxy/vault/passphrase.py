@@ -31,6 +31,8 @@ def read_passphrase(
 
 
 def _from_file(path: Path) -> Secret:
+    if path.is_dir():
+        raise PassphraseRefused(f"{path} is a folder, not a file with the passphrase in it")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as trouble:

@@ -1,5 +1,6 @@
 """The command line as a whole. A kill must not wait for what other commands load."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 from proxy.cli import _command_in, main
 from proxy.clock import utc_now
+from proxy.store.fence import DESK, Fence, Scope
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
 from tests.support.people import write_people
@@ -96,6 +98,71 @@ def test_a_reader_that_has_heard_enough_is_no_trouble(words):
     finally:
         os.close(writes)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_the_first_state_says_what_is_stopped_and_lifts_nothing(tmp_path, capsys):
+    data = tmp_path / "data"
+    assert main(["--data-dir", str(data), "init"]) == 0
+    assert capsys.readouterr().out == f"{data} is ready; nothing is stopped; kill generation 1\n"
+    assert data.stat().st_mode & 0o777 == 0o700
+    for scope in (DESK, Scope("main")):
+        Fence(data).engage(scope)
+    assert main(["--data-dir", str(data), "init"]) == 0
+    said = "STOPPED: account:main, desk; perpguard rearm lets it trade again"
+    assert capsys.readouterr().out == f"{data} is ready; {said}; kill generation 3\n"
+    assert Fence(data).scopes() == {DESK, Scope("main")}
+
+
+@pytest.fixture
+def a_file(tmp_path):
+    path = tmp_path / "a file"
+    path.write_text("")
+    return path
+
+
+@pytest.mark.parametrize("words", [("init",), ("check",), ("people", "list"), ("keys", "list")], ids=" ".join)
+def test_a_data_directory_that_is_a_file_is_told_in_a_line(words, a_file, monkeypatch, capsys):
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", "a long passphrase")
+    assert main(["--data-dir", str(a_file), *words]) == 2
+    said = capsys.readouterr().err
+    assert str(a_file) in said and said.startswith(f"perpguard {words[0]}: ") and said.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the file system is Linux's")
+def test_a_folder_that_cannot_be_made_is_told_in_a_line(capsys):
+    assert main(["--data-dir", "/proc/nosuch", "init"]) == 2
+    assert capsys.readouterr().err == "perpguard init: /proc/nosuch: No such file or directory\n"
+
+
+def test_a_disk_that_takes_no_writes_is_told_in_a_line_by_up(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", "a long passphrase")
+    Vault.create(tmp_path / "vault" / "vault.json", Secret("a long passphrase"), work_factor=2**14)
+
+    def read_only(data_dir):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(data_dir / ".kill"))
+
+    monkeypatch.setattr(Fence, "resume", read_only)
+    assert main(["--data-dir", str(tmp_path), "up"]) == 2
+    assert capsys.readouterr().err == f"perpguard up: {tmp_path}/.kill: Read-only file system\n"
+
+
+@pytest.mark.parametrize("command", ["warden", "gate"])
+def test_a_process_of_the_guard_keeps_its_traceback(command, tmp_path, monkeypatch):
+    def lost(args):
+        raise FileNotFoundError(errno.ENOENT, "gone", "/a/path")
+
+    monkeypatch.setattr("proxy.cli._run", lost)
+    with pytest.raises(FileNotFoundError):
+        main(["--data-dir", str(tmp_path), command, "--fd", "3"])
+
+
+@pytest.mark.parametrize("before", [[], ["--config", "sandbox"], ["--data-dir=x", "--config", "x.toml"]])
+def test_the_practice_exchange_is_run_whatever_stands_before_it(before, monkeypatch):
+    ran = []
+    monkeypatch.setattr("proxy.cli.os.execv", lambda *words: ran.append(words) or sys.exit(0))
+    with pytest.raises(SystemExit):
+        main([*before, "sandbox", "--port", "0"])
+    assert ran == [(sys.executable, [sys.executable, "-m", "sandbox", "--port", "0"])]
 
 
 def test_an_interrupt_ends_a_command_without_a_traceback(monkeypatch, capsys):

@@ -1,13 +1,22 @@
 """Where things are. Wrong settings fail at start, and no secret is ever in a message."""
 
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from proxy.alerts.alert import Severity
-from proxy.settings import BINANCE_HOSTS, BINANCE_STREAM_HOSTS, Settings, SettingsError, load_settings
+from proxy.settings import (
+    BINANCE_HOSTS,
+    BINANCE_STREAM_HOSTS,
+    TOKEN_LENGTH_MIN,
+    Settings,
+    SettingsError,
+    load_settings,
+    unknown_variables,
+)
 from proxy.store.client import HOT_TIMEOUT_S
 
 SECRET = "correct horse battery staple"
@@ -251,3 +260,48 @@ def test_links_in_messages_lead_where_browsers_find_the_console(config):
     assert load_settings(config(everywhere), {}).console_link == "http://127.0.0.1:8081"
     assert load_settings(config(everywhere + "control_https = true\n"), {}).console_link == "https://guard.lan"
     assert "alerts.link" in refused(config('[alerts]\nlink = "javascript:x"\n'))
+
+
+def test_a_control_token_that_can_be_guessed_is_refused_and_not_repeated(monkeypatch):
+    monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "hunter2")
+    reason = refused(None)
+    assert reason.startswith("control_token: ") and "16 characters" in reason and "hunter2" not in reason
+    monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "x" * TOKEN_LENGTH_MIN)
+    assert load_settings(None, {}).control_token is not None
+    monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "")
+    assert load_settings(None, {}).control_token is None, "an empty variable is none"
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@db/x", "sqlite:///hunter2", "hunter2"])
+def test_an_archive_that_is_no_postgresql_database_is_refused_and_not_repeated(monkeypatch, url):
+    monkeypatch.setenv("PERPGUARD_AUDIT_URL", url)
+    reason = refused(None)
+    assert reason.startswith("audit_url: ") and "postgresql://" in reason and "hunter2" not in reason
+
+
+@pytest.mark.parametrize("url", ["", "postgres://db/x", "postgresql://u:p@db:5432/x?a=b", "postgresql+psycopg:///x"])
+def test_an_archive_may_be_a_postgresql_database(monkeypatch, url):
+    monkeypatch.setenv("PERPGUARD_AUDIT_URL", url)
+    assert load_settings(None, {}).audit_url is not None
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "x", "http://", "http://x:port", "http://x y"])
+def test_a_venue_is_where_a_client_can_ask(config, url):
+    assert "venues.binanceusdm.url: " in refused(config(f'[venues.binanceusdm]\nurl = "{url}"\n'))
+    assert "venues.binanceusdm.other_urls: " in refused(config(f'[venues.binanceusdm]\nother_urls = ["{url}"]\n'))
+
+
+def test_every_variable_that_is_read_is_known():
+    proxy = Path(__file__).parents[2] / "proxy"
+    names = {
+        name
+        for path in proxy.rglob("*.py")
+        for name in re.findall(r'"(PERPGUARD_[A-Z_]*[A-Z])"', path.read_text(encoding="utf-8"))
+    }
+    assert {"PERPGUARD_CONFIG", "PERPGUARD_PASSPHRASE", "PERPGUARD_SUPERVISED", "PERPGUARD_API_KEY"} <= names
+    assert unknown_variables(names) == []
+
+
+def test_a_variable_that_nothing_reads_is_known_as_such():
+    names = ["PERPGUARD_NOSUCH", "perpguard_gate_prot", "PERPGUARD_VENUES__BINANCEUSDM__URL", "perpguard_desk", "HOME"]
+    assert unknown_variables(names) == ["PERPGUARD_NOSUCH", "perpguard_gate_prot"]

@@ -118,3 +118,19 @@ def test_a_warden_of_the_version_before_is_shown_for_what_it_tells(
     monkeypatch.setattr(control_client, "ask", lambda *_: told)
     assert main(["--data-dir", str(tmp_path), "status"]) == 0
     assert "days ago, passed" in capsys.readouterr().out
+
+
+def test_conditional_orders_are_told_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = a_trading_desk(open_orders=0, conditional_orders=2)
+    monkeypatch.setattr(
+        control_client, "ask", lambda *_: json.loads(json.dumps(msgspec.to_builtins(desk, enc_hook=str)))
+    )
+    assert main(["--data-dir", str(tmp_path), "status"]) == 0
+    assert " 0 orders and 2 conditional, " in capsys.readouterr().out
+
+
+def test_an_account_that_somebody_trades_past_the_guard_is_a_hindrance(status: Status) -> None:
+    said = "account main is traded past the guard after a stop: somebody else has a key to it"
+    assert status(a_trading_desk(external_trader=True)) == (1, [said])

@@ -46,3 +46,10 @@ def test_the_curl_lines_do_what_they_say(venue: PracticeServer) -> None:
     assert len(posts) >= 7
     for path, body in posts:
         venue.control.post(path, content=body).raise_for_status()
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x", "1_0"])
+def test_a_port_that_is_none_is_told_with_the_usage(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        _parser().parse_args(["--port", port])
+    assert end.value.code == 2 and "not a port, 0 to 65535" in capsys.readouterr().err

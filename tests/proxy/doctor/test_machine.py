@@ -108,6 +108,13 @@ def test_each_mistake_is_found_and_nothing_else(directory: Path, name: str) -> N
     }
 
 
+@pytest.mark.parametrize(("mode", "said"), [(0o700, "DIR is yours alone"), (0o755, "only you can write in DIR")])
+def test_a_folder_that_others_may_look_into_is_not_called_yours_alone(directory: Path, mode: int, said: str) -> None:
+    directory.chmod(mode)
+    found = {each.check: each for each in look_at_machine(Settings(data_dir=directory), NOW)}
+    assert found[f"rights of {directory.name}"].said == said.replace("DIR", str(directory))
+
+
 def test_what_belongs_to_another_user_is_given_to_the_guards_by_chown(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

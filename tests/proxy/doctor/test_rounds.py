@@ -121,7 +121,7 @@ def test_drills_that_cannot_be_looked_at_are_not_taken_for_none(directory: Path)
 def test_whatever_one_part_raises_is_a_finding_and_the_others_are_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token, store_password = "a control token", "p%40ss"
+    token, store_password = "the control token", "p%40ss"
 
     def breaks(*_: object, **__: object) -> Iterator[Finding]:
         yield ok("half", "was looked at")

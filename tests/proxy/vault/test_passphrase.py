@@ -47,6 +47,11 @@ def test_a_named_file_that_is_not_there_is_not_passed_over(tmp_path: Path):
         read_passphrase(environment={}, file=tmp_path / "absent", prompt=lambda _: "typed")
 
 
+def test_a_folder_is_named_as_one(tmp_path: Path):
+    with pytest.raises(PassphraseRefused, match=f"{tmp_path} is a folder"):
+        read_passphrase(environment={"PERPGUARD_PASSPHRASE_FILE": str(tmp_path)}, file=None, prompt=None)
+
+
 @pytest.mark.parametrize("answer", ["", None])
 def test_nothing_anywhere_says_where_to_put_it(answer: str | None):
     prompt = None if answer is None else (lambda _: "")
