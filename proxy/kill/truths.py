@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,17 @@ class Stopped:
 
     generation: int
     trouble: str = ""
+
+
+class Latched(Enum):
+    """What the store has of a stop."""
+
+    UNTOLD = "untold"
+    """Nobody knows: it did not answer."""
+    OVERTAKEN = "overtaken"
+    """The stop, under a later number: what gates say of the stop's own may be of an older one."""
+    NUMBERED = "numbered"
+    """The stop under its own number: a gate that obeys that has heard of it."""
 
 
 class Truths:
@@ -86,30 +98,41 @@ class Truths:
         """Whether the whole of an account is stopped."""
         return self.fence.engaged(account, venue) or any(scope.covers(account, venue) for scope in self.unwritten)
 
-    async def latch(self, scope: Scope, generation: int, *, running: bool) -> bool:
-        """Stop ``scope`` for every gate; whether the store took it under this number. Never raises.
-
-        Not where the store's number was ahead of this one: then it has the stop under another, and what gates say of
-        this one may be of an older stop.
-        """
+    async def latch(self, scope: Scope, generation: int, *, running: bool) -> Latched:
+        """Stop ``scope`` for every gate. Never raises."""
+        latched = Latched.UNTOLD
         try:
             async with asyncio.timeout(LATCH_S):
-                return await self.tell(scope, generation, running=running)
+                said = await self._halt(scope, generation, running)
+                # Of a damaged epoch no gate is asked: it has no number.
+                latched = Latched.NUMBERED if said <= generation or not generation else Latched.OVERTAKEN
+                await self._rise_above(said, scope, generation, running)
         except STORE_TROUBLE as trouble:
-            log.error("the store could not be told of the kill of %s: %s", scope, type(trouble).__name__)
-            return False
+            if latched is Latched.UNTOLD:  # Else it has the stop, and the next one brings it a greater number.
+                log.error("the store could not be told of the kill of %s: %s", scope, type(trouble).__name__)
+        return latched
 
-    async def tell(self, scope: Scope, generation: int, *, running: bool) -> bool:
+    async def tell(self, scope: Scope, generation: int, *, running: bool) -> None:
         """The same. Raises what the store client raises."""
-        halted = TradingState.HALTED
-        said = await self._store.set_state(scope.control, halted, generation=generation, kill_running=running)
-        if said <= generation or not generation:  # Of a damaged epoch nobody is asked: it has no number.
-            return True
-        # Whoever raised the number, a gate may have obeyed it before it heard of this stop.
+        said = await self._halt(scope, generation, running)
+        await self._rise_above(said, scope, generation, running)
+
+    async def _halt(self, scope: Scope, generation: int, running: bool) -> int:
+        """Stop it in the store. The number that is there now."""
+        return await self._store.set_state(
+            scope.control, TradingState.HALTED, generation=generation, kill_running=running
+        )
+
+    async def _rise_above(self, said: int, scope: Scope, generation: int, running: bool) -> None:
+        """Where the store's number is ahead of the one that it was told: a greater one of this machine's, to both.
+
+        Whoever raised the store's, a gate may have obeyed it before it heard of this stop.
+        """
+        if said <= generation or not generation:
+            return
         self._outrun(said)
         if (raised := self.generation()) > said:
-            await self._store.set_state(scope.control, halted, generation=raised, kill_running=running)
-        return False
+            await self._halt(scope, raised, running)
 
     def _outrun(self, said: int) -> None:
         """Raise this machine's number above the store's, where that is ahead.
