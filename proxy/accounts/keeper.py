@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,7 +26,7 @@ from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Unresolved
 from proxy.accounts.venue_account import VenueAccount
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.warden_store import AgedHold, EpochLost, WardenStore
+from proxy.store.warden_store import EpochLost, WardenStore
 from rules.snapshot import Account, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
@@ -163,9 +163,10 @@ class AccountKeeper:
         """Begin with nothing of what an earlier warden published, before ``run``, and with versions above its own."""
         self._books.begin_above(version)
 
-    def doubt_times(self, holds: Iterable[AgedHold]) -> None:
-        """These holds may have been timed by another clock than the store's."""
-        self._unresolved.doubt_times(holds)
+    def distrust_store(self) -> None:
+        """The store may have lost what it knew: it is filled anew without waiting until it says so."""
+        self._lost = True
+        self._plan.soon()
 
     def survey_soon(self) -> None:
         """Survey the whole account without waiting for its time."""
@@ -341,6 +342,8 @@ class AccountKeeper:
 
     async def _ask(self) -> None:
         """Holds of unknown fate, and acknowledged ones the stream has not turned into orders."""
+        if self._lost:
+            return  # Another clock may have timed them: a filled order would be missed.
         now_us = await self._store.now_us()
         before_us = now_us - int(LINGER_MAX_S * 1e6)
         holds = await self._store.holds(self.name)
@@ -421,8 +424,10 @@ class AccountKeeper:
         """
         log.warning("the store lost its epoch; surveying %s anew after %s s", self.name, REPLY_TIMEOUT_S)
         self._books.forget()
-        self.doubt_times(await self._store.holds(self.name))
+        holds = await self._store.holds(self.name)
         await asyncio.sleep(REPLY_TIMEOUT_S)
+        await self._store.forget_times(self.name, holds)
+        self._unresolved.begin_anew()
         await self._store.begin_epoch()
         self._lost = False
         self._plan.soon()

@@ -8,7 +8,7 @@ Until then the hold stays and counts in full.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -78,16 +78,9 @@ class Unresolved:
         self._hands = hands
         self._store = store
         self._misses: dict[str, _Misses] = {}
-        self._untimed: frozenset[str] = frozenset()
 
-    def doubt_times(self, holds: Iterable[AgedHold]) -> None:
-        """The store's clock may be another than the one that timed these holds: what they ask for has arrived when the
-        venue has such an order, whenever that was placed, and absence is counted anew.
-
-        Nothing may be released by such an answer while a request of theirs is still under way: an older order of the
-        name passes for the one that is to come.
-        """
-        self._untimed |= {aged.hold.hold_id for aged in holds}
+    def begin_anew(self) -> None:
+        """The store's clock may be another than before: absence is counted anew."""
         self._misses.clear()
 
     async def ask(self, account: str, now_us: int) -> Answer:
@@ -98,7 +91,6 @@ class Unresolved:
         # Once, and before anything else is waited for: the venue's clock goes on while it is asked.
         ahead_ms = self._hands.venue_ms - now_us // 1000
         held = await self._store.holds(account)
-        self._untimed &= {aged.hold.hold_id for aged in held}
         asked = [aged for aged in held if is_unresolved(aged, now_us)]
         for aged in asked:
             if aged.hold.status is HoldStatus.PENDING:
@@ -108,7 +100,7 @@ class Unresolved:
         resolved, absent = [], []
         for aged in asked[:QUESTIONS_MAX]:
             hold_id = aged.hold.hold_id
-            fates = await self._fates(aged, None if hold_id in self._untimed else aged.at_us // 1000 + ahead_ms)
+            fates = await self._fates(aged, aged.at_us // 1000 + ahead_ms if aged.at_us else None)
             if all(fate in (_Fate.ARRIVED, _Fate.OVER) for fate in fates):
                 resolved.append(hold_id)
                 if _Fate.ARRIVED not in fates and self._missed(hold_id, now_us):
@@ -176,7 +168,7 @@ def _is(found: PlacedOrder, held: HeldOrder, held_ms: int | None) -> bool:
 
 
 def is_unresolved(aged: AgedHold, now_us: int) -> bool:
-    """Whether nobody can say what became of the hold's orders."""
+    """Whether nobody can say what became of the hold's orders. A hold of which nobody knows the time is an old one."""
     status = aged.hold.status
     return status is HoldStatus.UNKNOWN or (
         status is HoldStatus.PENDING and now_us - aged.at_us > PENDING_AGE_MAX_S * 1e6

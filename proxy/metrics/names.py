@@ -132,8 +132,8 @@ ACCOUNTS: Final = (
     _gauge("open_orders", "Resting orders, plain or conditional.", "orders", "account", "kind"),
     _gauge("venue_timers", "Symbols on which the venue's own dead-man timer stands.", "symbols", "account"),
     _gauge("holds", "Holds by state: PENDING, ACCEPTED or UNKNOWN.", "holds", "account", "state"),
-    _gauge("hold_age_seconds_max", "Since the last change of the stalest hold; an UNKNOWN one's is when it was made.",
-           "seconds", "account", "state"),
+    _gauge("hold_age_seconds_max", "Since the last change of the stalest hold; an UNKNOWN one's is when it was made."
+           " Holds of before another server became the store are left out.", "seconds", "account", "state"),
 )  # fmt: skip
 
 SIGNALS: Final = (

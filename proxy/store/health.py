@@ -24,12 +24,12 @@ TIMEOUT_S: Final = 1.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldState:
     """The holds of one account in one state, and how long ago the stalest changed last. Of one that is UNKNOWN
-    that is when it was made."""
+    that is when it was made. ``None`` where nobody knows of any."""
 
     account: str
     state: str
     count: int
-    age_s_max: float
+    age_s_max: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,11 @@ def _states(account: str, holds: Mapping[str, str], now_us: int) -> list[HoldSta
         hold, at_us = decode_hold(hold_id, text)
         changed.setdefault(hold.status.value, []).append(at_us)
     return [
-        HoldState(account=account, state=state, count=len(times), age_s_max=max(0, now_us - min(times)) / 1e6)
+        HoldState(account=account, state=state, count=len(times), age_s_max=_age_s_max(times, now_us))
         for state, times in changed.items()
     ]
+
+
+def _age_s_max(times: Sequence[int], now_us: int) -> float | None:
+    known = list(filter(None, times))
+    return max(0, now_us - min(known)) / 1e6 if known else None

@@ -16,8 +16,8 @@ HOLDS_KEPT: Final = 2_048
 
 @lru_cache(maxsize=HOLDS_KEPT)
 def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:
-    """A hold, and the store's time (microseconds) of its acknowledgement, or before that of its making. The warden
-    reads it again until it goes."""
+    """A hold, and the store's time (microseconds) of its acknowledgement, or before that of its making; 0 where nobody
+    knows it. The warden reads it again until it goes."""
     return _decoded(hold_id, state)
 
 

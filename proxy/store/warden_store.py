@@ -59,7 +59,8 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class AgedHold:
-    """A hold and the store's time, in microseconds, of its acknowledgement, or before any, of its making."""
+    """A hold and the store's time, in microseconds, of its acknowledgement, or before any, of its making; 0 where
+    nobody knows it."""
 
     hold: Hold
     at_us: int
@@ -107,6 +108,7 @@ class WardenStore(Publications):
         self._settle = Script.named("settle", "convert")
         self._due = Script.named("due")
         self._distrust = Script.named("distrust")
+        self._untime = Script.named("untime", "convert")
         self._state = Script.named("state")
         self._epoch = ""
 
@@ -277,6 +279,15 @@ class WardenStore(Publications):
         states: Any = await self._redis.hgetall(self._keys.holds(account))
         holds = [aged for hold_id, state in states.items() if (aged := _readable_hold(account, hold_id, state))]
         return tuple(sorted(holds, key=lambda aged: aged.hold.sequence))
+
+    async def forget_times(self, account: str, holds: Iterable[AgedHold]) -> None:
+        """These holds, as they were read, may have been timed by another clock than the store's: from now on nobody
+        knows when they were made. One that has changed since is as it says.
+
+        Nothing that they ask for may be under way any more: an older order of their name passes for theirs.
+        """
+        arguments = [each for aged in holds for each in (aged.hold.hold_id, aged.at_us)]
+        await run_script(self._redis, self._untime, [self._keys.holds(account)], arguments)
 
     async def lose(self, account: str, hold: Hold, at: datetime) -> None:
         """The gate that made this hold is gone, and with it the bot's answer: nobody knows what became of it."""

@@ -132,13 +132,19 @@ class KeysMirror:
         if time.monotonic() < self._told_not_before:
             return
         for key in self._vault.guard_keys():
-            if key.key in self._spoken_for:
-                continue
             # What people heard of, and was switched again before the record had it: that gets both.
             for state in dict.fromkeys((self._heard.get(key.key, key.state), key.state)):
+                if self._is_another(key):
+                    break
                 if not await self._told(key, state):
                     self._told_not_before = time.monotonic() + AGAIN_AFTER_S
                     return
+
+    def _is_another(self, key: GuardKey) -> bool:
+        """Whether a key is being switched at the control door, or was switched while the record was waited for: who did
+        it tells the record, or the next look does."""
+        found = self._vault.guard_key(key.key)
+        return key.key in self._spoken_for or found is None or found.state is not key.state
 
     async def _told(self, key: GuardKey, state: KeyState) -> bool:
         """Whether the record has it that a key came to be in this state, or need not."""
@@ -150,6 +156,8 @@ class KeysMirror:
             self._heard[key.key] = state
             if not await self._record(what, COMMAND_LINE, detail, heard=heard):
                 return False
+            if key.key in self._spoken_for or key.key not in self._heard:
+                return True  # The control door's switch came between, and is the last word.
         self._heard.pop(key.key, None)
         self._states[key.key] = state
         return True

@@ -137,13 +137,10 @@ class Warden:
                 run_id, filled = await self._store.server()
                 if filled not in ("", run_id):
                     await self._store.distrust(list(self._desk.accounts))
-                    for name, pieces in self._desk.accounts.items():
-                        pieces.keeper.doubt_times(await self._store.holds(name))
                 if filled != run_id:
                     self._desk.leases.store_was_away()
-                if not await self._store.has_epoch() and not self._scribe.is_empty:
-                    log.warning("the store was restarted; entries are refused for another %s s", REPLY_TIMEOUT_S)
-                    await asyncio.sleep(REPLY_TIMEOUT_S)
+                if not await self._store.has_epoch():
+                    await self._outwait_requests()
                 await self._desk.overrides.take_up()
                 await self._desk.rearming.load()
                 await self._desk.rearming.publish()
@@ -168,6 +165,16 @@ class Warden:
             except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
+
+    async def _outwait_requests(self) -> None:
+        """Until none of before can be under way. The holds that were there may be copies of another server's, timed by
+        its clock, also where it was an earlier warden that found this one in its place."""
+        held = {name: await self._store.holds(name) for name in self._desk.accounts}
+        if not self._scribe.is_empty:
+            log.warning("the store was restarted; entries are refused for another %s s", REPLY_TIMEOUT_S)
+            await asyncio.sleep(REPLY_TIMEOUT_S)
+        for name, holds in held.items():
+            await self._store.forget_times(name, holds)
 
     async def _claim_desk(self) -> None:
         """Take the desk in the store, before anything is told or changed there. Raises ``DeskTaken``, or what the
@@ -245,7 +252,7 @@ class Warden:
                     await self._desk.overrides.take_up()
                     await self._policies.publish()
                     for pieces in self._desk.accounts.values():
-                        pieces.keeper.survey_soon()
+                        pieces.keeper.distrust_store()
                 if filled != run_id:
                     await self._keys.publish()
                     for venue in self._desk.venues.values():

@@ -38,11 +38,12 @@ class OwnShare(Rule):
     for the same quantity. An exit that is nobody's may be amended within what is left of nobody's share alone, for what
     it fills is nobody's; one of the bot's own, whatever else rests, to no more than it is and the two shares together
     have. An entry under way counts as filled, and so as its bot's, where it can fill at once: at the market, or with a
-    limit at the far side of the book or through it. One that waits for its trigger or its price is the bot's once it
-    has filled. Where no other bot would lose by it nothing is refused: this never keeps a bot in a position of its own.
-    In one-way mode an entry against another bot's share, resting entry or order under way is refused unless
-    ``netting``, and so is an amend that makes such an entry larger, or changes one that is nobody's. Without the
-    account, or with the store away, it says nothing.
+    limit at the far side of the book or through it; but no exit is refused before another bot has a share of which the
+    guard has heard. One that waits for its trigger or its price is the bot's once it has filled. Where no other bot
+    would lose by it nothing is refused: this never keeps a bot in a position of its own. In one-way mode an entry
+    against another bot's share, resting entry or order under way is refused unless ``netting``, and so is an amend that
+    makes such an entry larger, or changes one that is nobody's. Without the account, or with the store away, it says
+    nothing.
     """
 
     rule_id: ClassVar[str] = "own_share"
@@ -114,14 +115,13 @@ netting = false
         room = _room(order, account, snapshot)
         if quantity <= room:
             return None
-        most = show_exact(room)
         return self.breach(
             "SHARE_EXCEEDED",
             f"would reduce another bot's share of the {order.symbol} position",
             observed=show_exact(quantity),
-            limit=most,
+            limit=show_exact(room),
             headroom=room,
-            advice=_how_much(most, order, account, snapshot),
+            advice=_how_much(room, order, account, snapshot),
         )
 
     def _opposing(self, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Breach | None:
@@ -229,15 +229,19 @@ def _room(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -
     return max(as_it_is, max(ZERO, left) - beyond)
 
 
-def _how_much(most: str, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> str:
+def _how_much(room: Decimal, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> str:
     """What ``_room`` is made of, in words, and what the bot itself can do about it."""
+    most = show_exact(room)
     if _is_nobodys(order):
         return f"leave at most {most} of it, for what it fills is nobody's; close your share with your own order"
     if order.order_type.is_conditional:
         return f"close at most {most}: your share and nobody's"
-    advice = f"close at most {most}: your share and what is left of nobody's, less exits that rest"
     own_rest = _resting_exits(order, account).get(snapshot.bot, ZERO) > 0
-    return f"{advice}; cancel yours to close more" if own_rest else advice
+    more = own_rest and room < _part_soon(snapshot.bot, order, account, snapshot) + _part(NOBODY, order, account)
+    if isinstance(order, OpenOrder) and room <= (order.leaves_quantity or ZERO):
+        return f"leave at most {most} of it{'; cancel your other exits to close more' if more else ''}"
+    advice = f"close at most {most}: your share and what is left of nobody's, less exits that rest"
+    return f"{advice}; cancel yours to close more" if more else advice
 
 
 def _is_nobodys(order: PlaceOrder | OpenOrder) -> bool:

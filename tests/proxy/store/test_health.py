@@ -44,6 +44,9 @@ class Desk:
         at_us = seconds * 1_000_000 + micros - round(age_s * 1e6)
         self.raw.hset(self.keys.holds("main"), hold_id, f"1|{status}|{at_us}|bot|[]")
 
+    def untimed(self, hold_id: str, status: str) -> None:
+        self.raw.hset(self.keys.holds("main"), hold_id, f"1|{status}|0|bot|[]")
+
 
 @pytest.fixture
 async def desk(server: EmbeddedStore) -> AsyncIterator[Desk]:
@@ -103,7 +106,16 @@ async def test_holds_are_counted_by_state_with_the_age_of_the_stalest(desk: Desk
     desk.holds("c", "PENDING", 1)
     seen = {each.state: each for each in (await desk.health.look(["main", "empty"])).holds}
     assert (seen["UNKNOWN"].count, seen["PENDING"].count) == (2, 1)
-    assert 90 <= seen["UNKNOWN"].age_s_max < 120
+    assert seen["UNKNOWN"].age_s_max is not None and 90 <= seen["UNKNOWN"].age_s_max < 120
+
+
+async def test_a_hold_of_which_nobody_knows_the_time_has_no_age(desk: Desk) -> None:
+    desk.untimed("a", "UNKNOWN")
+    desk.untimed("b", "PENDING")
+    desk.holds("c", "PENDING", 30)
+    seen = {each.state: each for each in (await desk.health.look(["main"])).holds}
+    assert (seen["UNKNOWN"].count, seen["UNKNOWN"].age_s_max, seen["PENDING"].count) == (1, None, 2)
+    assert seen["PENDING"].age_s_max is not None and 30 <= seen["PENDING"].age_s_max < 60
 
 
 async def test_what_waits_for_the_archive_is_as_old_as_its_oldest_record(desk: Desk) -> None:

@@ -1,5 +1,7 @@
 """What becomes of a hold, and the records that say so."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.store.codec import load
@@ -76,3 +78,22 @@ async def test_a_lost_answer_does_not_make_a_hold_younger(gate, warden):
     await gate.settle("demo", "h1", "ACCEPTED", [])
     (taken,) = await warden.holds("demo")
     assert taken.at_us > made.at_us
+
+
+async def test_of_holds_that_another_clock_timed_nobody_knows_when_until_they_change(gate, warden):
+    for name in ("pending", "taken", "lost", "settled"):
+        await gate.hold(a_request(name))
+    await gate.settle("demo", "taken", "ACCEPTED", [])
+    await gate.settle("demo", "lost", "UNKNOWN", [])
+    found = await warden.holds("demo")
+    await gate.settle("demo", "settled", "ACCEPTED", [])
+    await gate.hold(a_request("new"))
+    await warden.forget_times("demo", found)
+    now = {aged.hold.hold_id: aged for aged in await warden.holds("demo")}
+    assert [now[name].at_us for name in ("pending", "taken", "lost")] == [0, 0, 0]
+    assert now["settled"].at_us and now["new"].at_us
+    assert [replace(aged, at_us=0) for aged in now.values()][:3] == [replace(aged, at_us=0) for aged in found][:3]
+    await gate.settle("demo", "pending", "UNKNOWN", [])
+    await gate.settle("demo", "taken", "ACCEPTED", [])
+    now = {aged.hold.hold_id: aged for aged in await warden.holds("demo")}
+    assert now["pending"].at_us == 0 < now["taken"].at_us

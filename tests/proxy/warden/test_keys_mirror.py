@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -186,6 +187,36 @@ async def test_what_the_door_switched_since_is_the_last_word_of_a_key(
     world.taken = True
     await world.mirror.look()
     assert world.recorded == [("key.enabled", "ann", "grid")]
+
+
+@pytest.mark.parametrize("bot", ["grid", "other"], ids=["of that key", "of a later one"])
+async def test_a_switch_at_the_door_while_a_record_is_waited_for_is_the_last_word(
+    world: World, monkeypatch: pytest.MonkeyPatch, bot: str
+) -> None:
+    """The record of what the command line switched takes its time; a person switches a key back meanwhile."""
+    other = world.elsewhere.issue(bot="other", account="main", label="other", now=NOW).key
+    await world.mirror.look()
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def record(what: str, by: str, detail: dict[str, Any], *, heard: bool = False) -> bool:
+        asked.set()
+        await goes_on.wait()
+        return await world._record(what, by, detail, heard=heard)
+
+    monkeypatch.setattr(world.mirror, "_record", record)
+    for key in (world.key, other):
+        world.elsewhere.disable(key, NOW)
+    looking = asyncio.create_task(world.mirror.look())
+    await asyncio.wait_for(asked.wait(), 5)
+    door = world.door()
+    (key_id,) = [each.id for each in (await door.keys()).guard_keys if each.bot == bot]
+    await door.switch(key_id, on=True, by="ann")
+    goes_on.set()
+    await asyncio.wait_for(looking, 5)
+    await world.mirror.look()
+    switched_off = [("key.disabled", "command line", each) for each in ("grid", "other")]
+    expected = switched_off if bot == "grid" else switched_off[:1]
+    assert world.recorded == [("key.enabled", "ann", bot), *expected]
 
 
 async def test_what_the_control_door_switches_is_recorded_there_alone(world: World) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ class Told:
         self.found = TakenOver()
         self.traders: list[tuple[str, str]] = []
         self.taken: list[tuple[str, dict[str, Any]]] = []
+        self.epoch = True
+        self.is_empty = True
+        self.untimed: list[tuple[str, ...]] = []
 
     async def claim(self, where: str) -> None:
         assert where.endswith(":/nowhere")
@@ -62,15 +66,23 @@ class Told:
 
     async def distrust(self, accounts: list[str]) -> None:
         self.said.append("accounts")
+        self.epoch = False
 
     async def forget_archived(self, accounts: list[str]) -> None:
         self.said += [f"archived {name}" for name in accounts]
 
     async def has_epoch(self) -> bool:
-        return True
+        return self.epoch
 
     async def begin_epoch(self) -> None:
-        """Nothing to see."""
+        self.said.append("epoch")
+
+    async def holds(self, account: str) -> tuple[str, ...]:
+        return (f"a hold of {account}",)
+
+    async def forget_times(self, account: str, holds: tuple[str, ...]) -> None:
+        self.said.append("untimed")
+        self.untimed.append(holds)
 
     def store_was_away(self) -> None:
         self.said.append("leases")
@@ -94,14 +106,14 @@ def a_warden(told: Told) -> Any:
     return warden
 
 
-async def watched(told: Told, known: str) -> list[str]:
+async def watched(told: Told, known: str, accounts: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
     """What is said in one look of a warden that filled the server of this run id."""
     warden = a_warden(told)
     warden._filled = known
     warden._keys = SimpleNamespace(publish=told.teller("keys"))
     warden._policies = SimpleNamespace(publish=told.teller("policy"))
     warden._desk = SimpleNamespace(
-        accounts={},
+        accounts=accounts,
         leases=told,
         rearming=SimpleNamespace(publish=told.teller("ramps")),
         overrides=SimpleNamespace(take_up=told.teller("overrides")),
@@ -251,32 +263,38 @@ async def test_who_comes_first_after_an_outage_leaves_the_guard_that_had_the_des
     assert told.owner == "ours", "who does not come back does not keep it"
 
 
-@pytest.mark.parametrize(("filled", "doubted"), [("first", True), ("second", False), ("", False)])
-async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clock(filled: str, doubted: bool) -> None:
+@pytest.mark.parametrize(
+    ("filled", "epoch", "doubted"),
+    [("first", True, True), ("second", False, True), ("second", True, False), ("", True, False)],
+    ids=["another server", "filled by a warden that died before it was surveyed", "the same", "a new one"],
+)
+async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clock(
+    monkeypatch: pytest.MonkeyPatch, filled: str, epoch: bool, doubted: bool
+) -> None:
+    monkeypatch.setattr(proxy.warden.loops, "REPLY_TIMEOUT_S", 0)
     told = Told("second", filled)
+    told.epoch, told.is_empty = epoch, False
     warden = a_warden(told)
-    found: list[tuple[str, ...]] = []
-
-    async def holds(account: str) -> tuple[str, ...]:
-        return (f"a hold of {account}",)
-
-    warden._store = SimpleNamespace(
-        **{each: getattr(told, each) for each in ("claim", "take_over", "is_left_by_another", "server", "distrust")},
-        **{each: getattr(told, each) for each in ("has_epoch", "begin_epoch", "forget_archived", "fill")},
-        holds=holds,
-    )
     warden._take_up = told.teller("taken up")
     warden._keys = SimpleNamespace(publish=told.teller("keys"))
     warden._policies = SimpleNamespace(begin=told.teller("policy"), policy=SimpleNamespace(version="v"))
     warden._desk = SimpleNamespace(
-        accounts={"main": SimpleNamespace(keeper=SimpleNamespace(doubt_times=found.append))},
+        accounts={"main": None},
         leases=told,
         rearming=SimpleNamespace(load=told.teller("ramps"), publish=told.teller("ramps")),
         overrides=SimpleNamespace(take_up=told.teller("overrides")),
         watch=SimpleNamespace(load=lambda at: told.teller("scores")(), decay=lambda at: told.teller("decay")()),
     )
     await asyncio.wait_for(warden._until_store_answers(), 5)
-    assert found == ([("a hold of main",)] if doubted else [])
+    assert told.untimed == ([("a hold of main",)] if doubted else [])
+    assert not doubted or told.said.index("untimed") < told.said.index("epoch")
+
+
+async def test_no_account_s_keeper_waits_until_the_store_says_that_it_is_another() -> None:
+    told = Told("second", "first")
+    keeper = SimpleNamespace(distrust_store=lambda: told.said.append("keeper"))
+    said = await watched(told, "first", {"main": SimpleNamespace(keeper=keeper)})
+    assert said.index("accounts") < said.index("keeper") < said.index("filled")
 
 
 async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled() -> None:

@@ -390,12 +390,22 @@ def test_an_own_exit_is_made_smaller_whatever_else_rests(to, ok):
     decision = judged(an_amend(Side.SELL, "BTCUSDT", to, "60000", order_id="5"), world, RULE)
     assert (decision.verdict is Verdict.ALLOW) is ok
     assert ok or decision.breaches[0].headroom == Decimal("0.4")
+    assert ok or decision.breaches[0].advice == "leave at most 0.4 of it"
 
 
 def test_an_own_exit_is_made_no_larger_by_that():
     world = shared("1").resting(a_resting_exit("0.4", ME), a_resting_exit("0.9", ME, "6"))
     assert passes(an_amend(Side.SELL, "BTCUSDT", "0.4", "50000", order_id="5"), world)
-    assert not passes(an_amend(Side.SELL, "BTCUSDT", "0.401", "50000", order_id="5"), world)
+    larger = an_amend(Side.SELL, "BTCUSDT", "0.401", "50000", order_id="5")
+    advice = "leave at most 0.4 of it; cancel your other exits to close more"
+    assert [breach.advice for breach in judged(larger, world, RULE).breaches] == [advice]
+
+
+@pytest.mark.parametrize(("theirs", "ok"), [("0", True), ("0.001", False)])
+def test_the_first_entry_of_others_on_its_way_keeps_no_exit(theirs, ok):
+    """A limit of the rule that its page names: whether that entry ever fills nobody knows."""
+    world = shared("2", theirs).holding(a_buy("BTCUSDT", "1"), bot=OTHER)
+    assert passes(an_exit("3"), world) is ok
 
 
 def test_nobody_s_exit_beyond_nobody_s_share_is_not_moved_by_making_it_smaller():
