@@ -12,6 +12,11 @@ class SocketGone(Exception):
 class BotSocket(Protocol):
     """One accepted WebSocket of a bot. Frames are text; sizes, rates and slow readers are bounded by the socket."""
 
+    @property
+    def waited_s(self) -> float:
+        """Seconds since the earliest moment at which the message received last can have come."""
+        ...
+
     async def receive(self) -> str:
         """The next whole text message. Raises ``SocketGone``."""
         ...

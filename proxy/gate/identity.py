@@ -109,13 +109,13 @@ class Identities:
             raise Refused(rejections.logon_key_kind())
         return identity
 
-    def identify_session(self, guard_key: str, frame: Frame, now_ms: int) -> Identity:
+    def identify_session(self, guard_key: str, frame: Frame, now_ms: int, arrived_ms: int) -> Identity:
         """The identity behind a frame without a key, on a socket where ``guard_key`` logged on; see ``identify``.
 
         The key is looked up again, so a key that is switched off ends here whatever the socket was allowed before. A
-        timestamp is checked when there is one; without, ``recvWindow`` counts from the arrival. Nothing is signed, so
-        what tells a frame from its repetition is its id and all it asks for: a client that sends a frame again after a
-        broken connection sends the same of both.
+        timestamp is checked when there is one; without, ``recvWindow`` counts from ``arrived_ms``, and may be over by
+        now. Nothing is signed, so what tells a frame from its repetition is its id and all it asks for: a client that
+        sends a frame again after a broken connection sends the same of both.
         """
         known = self._known(guard_key)
         if frame.route.access is not Access.SIGNED:
@@ -123,9 +123,9 @@ class Identities:
         asked = f"session {frame.id!r} {frame.method} {frame.signed_payload}".encode()
         if frame.parameters.get("timestamp") is not None:
             return self._identity(known, _mark(known, asked, frame.parameters, now_ms))
-        # Nothing says when it was meant to be sent.
+        # Nothing says when it was meant to be sent. The mark counts from now: it outlives every copy that has come.
         window_ms = signing.read_recv_window(frame.parameters)
-        mark = _Mark(_digest(known, asked), window_ms + 2 * signing.FUTURE_MAX_MS, now_ms + window_ms)
+        mark = _Mark(_digest(known, asked), window_ms + 2 * signing.FUTURE_MAX_MS, arrived_ms + window_ms)
         return self._identity(known, mark)
 
     def identify_stream(self, stream_key: str) -> Identity | None:

@@ -1,9 +1,9 @@
 """A gate's server: how it says that it is ready, and how it ends without losing an order or an answer.
 
-The end, in order: no new connection is taken; what is under way is answered and settled; sockets get a goodbye; and
-where another gate has taken over, kept-alive connections are listened to a while longer, so that every bot is told
-``connection: close`` with an answer and none finds its connection closed under a request. Nothing a bot does or the
-exchange leaves undone keeps the process for longer than ``END_WITHIN_S``.
+The end, in order: no new connection is taken; what is under way is answered and settled; sockets get a goodbye, after
+a burst when that has been worked off; and where another gate has taken over, kept-alive connections are listened to a
+while longer, so that every bot is told ``connection: close`` with an answer and none finds its connection closed under
+a request. Nothing a bot does or the exchange leaves undone keeps the process for longer than ``END_WITHIN_S``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ LISTEN_ON_S: Final = 4.0
 """For whoever keeps a connection and has another gate to go to; who is silent for longer asks for nothing just then."""
 
 GIVE_UP_AFTER_S: Final = 7.0
-"""An order that the exchange has not answered by then is left as unknown: there is time to write that down."""
+"""An order that the exchange has not answered by then is left as unknown: there is time to write that down. What is
+left of a burst by then is not heard: there is time to say goodbye."""
 
 CUT_AFTER_S: Final = 8.5
 """Connections that do not take their last answer are cut off."""
@@ -107,6 +108,10 @@ class GateServer(uvicorn.Server):
             each.hold()
         await self._until(lambda: self._orders.under_way == 0, began + CUT_AFTER_S)
         for each in self._sockets():
+            if not each.behind:
+                each.shutdown()
+        await self._until(lambda: self._heard_out(until=began + GIVE_UP_AFTER_S), began + CUT_AFTER_S)
+        for each in self._sockets():
             each.shutdown()
         if self._relieved:
             await self._until(lambda: not self.server_state.connections, began + LISTEN_ON_S)
@@ -125,6 +130,11 @@ class GateServer(uvicorn.Server):
     def _sockets(self) -> list[BotConnection]:
         connections: set[Any] = self.server_state.connections
         return [each for each in connections if isinstance(each, BotConnection)]
+
+    def _heard_out(self, *, until: float) -> bool:
+        """Whether what bots had said is answered; what has not been heard at ``until`` is let go."""
+        behind = asyncio.get_running_loop().time() < until and any(each.behind for each in self._sockets())
+        return not behind and self._orders.under_way == 0
 
     def _cut_off(self) -> None:
         connections: list[Any] = list(self.server_state.connections)

@@ -189,7 +189,8 @@ class TradingSession:
         if frame.api_key is not None:
             identity = self._identities.identify_frame(frame, now_ms)
         elif self._logon is not None:
-            identity = self._identities.identify_session(self._logon.guard_key, frame, now_ms)
+            arrived_ms = now_ms - int(self._socket.waited_s * 1000)
+            identity = self._identities.identify_session(self._logon.guard_key, frame, now_ms, arrived_ms)
         else:
             raise Refused(rejections.not_logged_on())
         self._bind(identity.guard_key)

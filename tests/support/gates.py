@@ -140,6 +140,7 @@ class MemorySocket:
         self._answers: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed: tuple[int, str] | None = None
         self.gone = asyncio.Event()
+        self.waited_s = 0.0
 
     async def receive(self) -> str:
         frame = None if self.gone.is_set() else await self._frames.get()

@@ -45,8 +45,8 @@ Session: TypeAlias = Callable[[FrameSocket], Awaitable[None]]
 class Admission:
     """The bot may come in: who talks to it, and how many messages a second it may send.
 
-    A bot that sends more is closed, or where ``patient`` read no faster; there cancels are said, so what it said whole
-    is heard even where its socket is closed before.
+    A bot that sends more is closed, or where ``patient`` read no faster; there cancels are said, so what was read whole
+    is heard even where its socket is closed before. What waits unread beyond the rate is lost with the connection.
 
     ``ready`` is waited for, bounded by itself, before the handshake is completed; an answer instead of ``None`` refuses
     the bot after all. Then ``serve`` is never called.

@@ -25,6 +25,7 @@ from websockets.server import ServerProtocol
 from proxy.gate.answers import http_date
 from proxy.gate.bot_socket import SocketGone
 from proxy.gate.streams.admission import Admission, Door, Handshake, Session
+from proxy.gate.streams.arrival import Arrival
 from proxy.gate.streams.frames import text_frame
 from proxy.gate.streams.rate import Rate
 from proxy.venues.binance import rejections
@@ -41,7 +42,8 @@ PATIENT_BYTES: Final = 1024
 
 FRAGMENTS_MAX: Final = 16
 CONTROL_FRAMES_PER_S: Final = 5.0
-"""Pings and pongs of a bot; Binance allows five messages a second of any kind on its spot streams."""
+"""Pings and pongs of a bot; Binance allows five messages a second of any kind on its spot streams. Of a patiently read
+bot more of them count as messages."""
 
 PING_EVERY_S: Final = 20.0
 """Binance pings spot streams every 20 s. A bot that has not answered when the next one is due is gone."""
@@ -63,7 +65,7 @@ class BotConnection(asyncio.Protocol):
         self._tasks = server_state.tasks
         self._loop = asyncio.get_running_loop()
         self._wire = ServerProtocol(max_size=MESSAGE_BYTES_MAX, logger=_wire_log)
-        self._messages: deque[str] = deque()
+        self._messages: deque[tuple[str, float]] = deque()  # Each with the earliest moment at which it can have come.
         self._parts: list[bytes] = []
         self._pending: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -72,6 +74,8 @@ class BotConnection(asyncio.Protocol):
         self._patient = False
         self._resting: asyncio.TimerHandle | None = None
         self._unread = b""
+        self._arrival = Arrival(self._loop)
+        self._came_at = self._loop.time()
         self._gone = asyncio.Event()
         self._unanswered = False
         self._deciding: asyncio.Task[Any] | None = None
@@ -86,6 +90,16 @@ class BotConnection(asyncio.Protocol):
         """Set once nothing more is read or sent."""
         return self._gone
 
+    @property
+    def behind(self) -> bool:
+        """Whether the bot is read patiently and something that was taken off the wire is still to be heard."""
+        return self._patient and not self._gone.is_set() and bool(self._unread or self._messages)
+
+    @property
+    def waited_s(self) -> float:
+        """See ``BotSocket.waited_s``."""
+        return self._loop.time() - self._came_at
+
     async def receive(self) -> str:
         """See ``BotSocket.receive``. What was whole before the bot hung up is still delivered."""
         while not self._messages:
@@ -97,7 +111,8 @@ class BotConnection(asyncio.Protocol):
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._messages.popleft()
+        message, self._came_at = self._messages.popleft()
+        return message
 
     def send(self, message: bytes) -> None:
         """See ``BotSocket.send``. An answer does not wait for the turn's end, as a message for many does."""
@@ -138,10 +153,11 @@ class BotConnection(asyncio.Protocol):
             # RFC 6455 section 4.1: a client sends nothing before its handshake is answered.
             self.cut("it did not wait for the answer to its handshake")
             return
-        data, self._unread = self._unread + data, b""
         if self._resting is not None:  # TLS hands over what it had deciphered before it heard of the pause.
-            self._unread = data
+            self._unread += data
             return
+        self._arrival.read(len(data))
+        data, self._unread = self._unread + data, b""
         self._read(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -161,7 +177,7 @@ class BotConnection(asyncio.Protocol):
         self._outbox.caught_up(self)
 
     def hold(self) -> None:
-        """The server is about to stop: nothing more is read of the bot, what is under way is still answered."""
+        """The server is about to stop: nothing more is taken off the wire, what was is still heard and answered."""
         self._held = True
         self._pause_reading()
 
@@ -285,8 +301,6 @@ class BotConnection(asyncio.Protocol):
     def _read_on(self) -> None:
         """The rate has room again."""
         self._resting = None
-        if self._held:
-            return
         unread, self._unread = self._unread, b""
         self._read(unread)
         if self._waiter is not None and not self._waiter.done():
@@ -313,7 +327,11 @@ class BotConnection(asyncio.Protocol):
     def _read_frame(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.PING, Opcode.PONG):
             self._pinged = self._pinged and frame.opcode is not Opcode.PONG
-            if not self._control_rate.take(self._loop.time()):
+            if self._control_rate.take(self._loop.time()):
+                return
+            if self._patient:  # They gather behind its messages while those wait.
+                self._message_rate.owe(self._loop.time())
+            else:
                 self.close(CloseCode.POLICY_VIOLATION, "GUARD TOO_MANY_MESSAGES: pings and pongs")
         elif frame.opcode is Opcode.CLOSE:
             self._leave()
@@ -331,7 +349,7 @@ class BotConnection(asyncio.Protocol):
     def _deliver(self) -> None:
         whole, self._parts = b"".join(self._parts), []
         try:
-            self._messages.append(whole.decode())
+            self._messages.append((whole.decode(), self._arrival.earliest))
         except UnicodeDecodeError:
             self.close(CloseCode.INVALID_DATA, "GUARD MALFORMED: not UTF-8")
             return
@@ -344,6 +362,7 @@ class BotConnection(asyncio.Protocol):
     def _pause_reading(self) -> None:
         if not self._paused and not self.transport.is_closing():
             self._paused = True
+            self._arrival.paused()
             self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
@@ -351,6 +370,7 @@ class BotConnection(asyncio.Protocol):
         if self._paused and not self.transport.is_closing() and (self._gone.is_set() or not waits):
             self._paused = False
             self.transport.resume_reading()
+            self._arrival.resumed()
 
     def _keep_alive(self) -> None:
         if self._pinged and not self._paused:

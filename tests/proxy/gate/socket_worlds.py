@@ -134,6 +134,7 @@ class Gate:
         names: tuple[str, ...] = (),
         active: Callable[[str], bool] = lambda _: True,
         disabled: Callable[[], Awaitable[frozenset[str]]] | None = None,
+        server: Callable[[uvicorn.Config], uvicorn.Server] = uvicorn.Server,
     ) -> None:
         async def nothing_disabled() -> frozenset[str]:
             return frozenset()
@@ -150,7 +151,7 @@ class Gate:
         # Named as TCP, or asyncio leaves Nagle on for what it accepts.
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listener.bind(("127.0.0.1", 0))
-        self._server = uvicorn.Server(
+        self._server = server(
             uvicorn.Config(
                 self._application,
                 http=StrictHttpProtocol,
@@ -176,6 +177,12 @@ class Gate:
         self._server.should_exit = True
         await asyncio.gather(*self._tasks)
         self._listener.close()
+
+    @property
+    def bots(self) -> list[BotConnection]:
+        """The gate's ends of all sockets."""
+        connections: set[Any] = self._server.server_state.connections
+        return [each for each in connections if isinstance(each, BotConnection)]
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""A gate's server on a real socket: a crowd that connects at once keeps nobody waiting behind it for long."""
+"""A gate's server on a real socket: how it ends, and that a crowd keeps nobody waiting behind it for long."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import pytest
 import uvicorn
 import uvloop
 
+from proxy.gate.bot_socket import BotSocket
 from proxy.gate.protocol import StrictHttpProtocol
 from proxy.gate.server import ACCEPTED_AT_ONCE, GateServer
+from tests.proxy.gate.socket_worlds import a_world, frame, until
 
 CROWD = 10 * ACCEPTED_AT_ONCE
 
@@ -64,6 +66,52 @@ async def test_a_frame_that_was_read_just_before_the_end_is_waited_for() -> None
         server.should_exit = True
         await serving
     assert 1 in orders.looks
+
+
+class Echo:
+    """A trading API that answers with what it heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def serve(self, socket: BotSocket, client: str) -> None:
+        while True:
+            self.heard.append(await socket.receive())
+            socket.send(self.heard[-1].encode())
+
+
+def _ending(config: uvicorn.Config) -> uvicorn.Server:
+    return GateServer(config, NoOrders())
+
+
+async def test_a_gate_that_ends_hears_out_a_burst_and_keeps_no_other_bot_waiting_for_it() -> None:
+    trading = Echo()
+    burst = [f"cancel {number}" for number in range(150)]
+    async with (
+        a_world(trading=trading, server=_ending) as (_, gate),
+        gate.raw("/ws-fapi/v1") as bot,
+        gate.raw("/ws-fapi/v1") as quiet,
+    ):
+        bot.write(*(frame(text.ljust(250)) for text in burst))
+        await until(lambda: len(trading.heard) >= 50)
+        stopping = asyncio.create_task(gate.stop())
+        assert await quiet.closed() == 1012
+        assert len(trading.heard) < len(burst)
+        assert [(await bot.frame())[1].decode().strip() for _ in burst] == burst
+        assert await bot.closed() == 1012
+        await stopping
+
+
+async def test_a_flood_keeps_a_gate_from_its_end_no_longer_than_a_hanging_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.gate.server.GIVE_UP_AFTER_S", 0.5)
+    trading = Echo()
+    async with a_world(trading=trading, server=_ending) as (_, gate), gate.raw("/ws-fapi/v1") as flood:
+        flood.write(frame("x") * 100_000)
+        await until(lambda: len(trading.heard) >= 50)
+        async with asyncio.timeout(4):
+            await gate.stop()
 
 
 def test_who_connects_behind_a_crowd_is_answered_within_a_few_turns_of_the_loop() -> None:

@@ -141,6 +141,87 @@ async def test_a_flood_on_the_trading_socket_is_read_at_its_rate_and_nobody_else
             await gate.stop()
 
 
+async def test_pings_that_gathered_behind_a_burst_on_the_trading_socket_are_answered_and_close_nothing():
+    trading = Trading()
+    pings = [frame(f"ping {number}", 9) for number in range(12)]
+    async with a_world(trading=trading) as (_, gate), gate.raw("/ws-fapi/v1") as bot:
+        bot.write(*(frame("cancel".ljust(250)) for _ in range(60)), *pings, frame("", 10) * 12, frame("last"))
+        told = [await bot.frame()]
+        while told[-1] != (1, b"last"):
+            told.append(await bot.frame())
+        assert [said for opcode, said in told if opcode == 10] == [b"ping %d" % number for number in range(12)]
+        assert len(trading.heard) == 61
+
+
+async def test_a_flood_of_pings_on_the_trading_socket_is_read_at_the_rate_of_messages():
+    async with a_world(trading=Trading()) as (_, gate), gate.raw("/ws-fapi/v1") as flood:
+        flood.write(frame("", 9) * 5000)
+        pongs, at_once = 0, sockets.PATIENT_BYTES / len(frame("", 9)) + 1
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                while True:
+                    assert await flood.frame() == (10, b"")
+                    pongs += 1
+        assert at_once - 2 <= pongs <= at_once + doors.TRADING_CALLS_PER_S
+
+
+async def test_what_waits_unread_is_not_taken_for_younger_than_it_is_nor_what_comes_later_for_older():
+    trading = Trading()
+    loop = asyncio.get_running_loop()
+    said_at: list[float] = []
+
+    def say(bot: RawBot, count: int) -> None:
+        for _ in range(count):
+            said_at.append(loop.time())
+            bot.write(frame("order".ljust(250)))
+
+    async with a_world(trading=trading) as (_, gate), gate.raw("/ws-fapi/v1") as bot:
+        say(bot, 90)
+        for _ in range(12):  # These lie in the gate's kernel until the burst has been worked off, and longer.
+            await asyncio.sleep(0.1)
+            say(bot, 3)
+        await until(lambda: len(trading.heard) == len(said_at))
+        assert max(came - said for came, said in zip(trading.came_at, said_at, strict=True)) < 0.1
+        late = [said - came for came, said in zip(trading.came_at, said_at, strict=True)]
+        assert late[89] < 0.1 < max(late), "all of the burst was taken off the wire at once, what came behind was not"
+        for _ in range(4):
+            await asyncio.sleep(0.3)
+            say(bot, 1)
+            await until(lambda: len(trading.heard) == len(said_at))
+            assert abs(trading.came_at[-1] - said_at[-1]) < 0.1
+
+
+async def test_a_bot_that_goes_on_behind_its_burst_is_not_late_since_the_burst():
+    trading = Trading()
+    loop = asyncio.get_running_loop()
+    async with a_world(trading=trading) as (_, gate), gate.raw("/ws-fapi/v1") as bot:
+        bot.write(frame("order".ljust(250)) * 80)
+        for _ in range(8):  # So fast that something always waits.
+            await asyncio.sleep(0.2)
+            said_at = loop.time()
+            bot.write(frame("order".ljust(250)) * 9)
+        await until(lambda: len(trading.heard) == 80 + 8 * 9)
+        assert 0 < said_at - trading.came_at[-1] < 1
+
+
+async def test_a_gate_that_holds_still_hears_all_that_it_took_off_the_wire():
+    trading = Trading()
+    burst = [f"cancel {number}" for number in range(100)]
+    async with a_world(trading=trading) as (_, gate), gate.raw("/ws-fapi/v1") as bot:
+        bot.write(*(frame(text.ljust(250)) for text in burst))
+        await until(lambda: len(trading.heard) >= doors.TRADING_CALLS_PER_S)
+        (own,) = gate.bots
+        own.hold()
+        assert own.behind
+        bot.write(frame("too late"))
+        await until(lambda: not own.behind)
+        await asyncio.sleep(0.2)
+        assert [text.strip() for text in trading.heard] == burst
+        own.shutdown()
+        assert [(await bot.frame())[1].decode().strip() for _ in burst] == burst
+        assert await bot.closed() == 1012
+
+
 # The end
 
 
@@ -149,10 +230,9 @@ async def test_a_flood_on_the_trading_socket_is_read_at_its_rate_and_nobody_else
     [
         (frame("x", 2), 1003),
         (frame("x", masked=False), 1002),
-        (frame("", 9) * 20, 1008),
         (frame("a", fin=False) + frame("a", 0) * 16, 1002),
     ],
-    ids=["binary", "not masked", "pings", "a message out of nothing"],
+    ids=["binary", "not masked", "a message out of nothing"],
 )
 async def test_what_was_said_whole_on_the_trading_socket_is_heard_though_it_is_closed_for_what_came_behind(last, code):
     trading = Trading()
@@ -373,6 +453,8 @@ class Trading:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.came_at: list[float] = []
+        """When each can have come at the earliest."""
         self.clients: list[str] = []
 
     async def serve(self, socket, client):
@@ -384,6 +466,7 @@ class Trading:
             if text == "enough":
                 return
             self.heard.append(text)
+            self.came_at.append(asyncio.get_running_loop().time() - socket.waited_s)
             socket.send(text.encode())
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.vault.keys import GuardKey
 from proxy.venues.binance.client_ids import outward, tag
 from tests.proxy.gate.conftest import Desk
+from tests.proxy.gate.socket_worlds import RawBot, a_world
+from tests.proxy.gate.socket_worlds import frame as on_the_wire
+from tests.rules.builders import NOW, an_account
 from tests.support.gates import NOW_MS, Exchange, Gate, Keys, MemorySocket, a_bare_frame, a_frame, an_exchange
 
 BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}
@@ -242,6 +246,87 @@ async def test_a_session_frame_without_a_timestamp_stands_as_long_as_its_window_
     for number, wrong in enumerate((0, -5, 60_001, "x")):
         answer = await socket.ask(a_bare_frame("order.place", BUY | {"recvWindow": wrong}, frame_id=f"w{number}"))
         assert (answer["status"], "recvWindow" in answer["error"]["msg"]) == (400, True), answer
+    assert len(exchange.asked) == 1
+
+
+class OnTheWire:
+    """A bot on a real socket that has logged on, and whose frames may have to wait there."""
+
+    def __init__(self, bot: RawBot) -> None:
+        self._bot = bot
+        self.answers: dict[object, dict[str, object]] = {}
+
+    async def log_on(self, keys: Keys, timestamp: int) -> None:
+        self.say(a_frame(keys, "session.logon", {"timestamp": timestamp}, keys.ed25519, frame_id=f"on {timestamp}"))
+        assert (await self.answer(f"on {timestamp}"))["status"] == 200
+
+    def say(self, *frames: str) -> None:
+        self._bot.write(*(on_the_wire(each) for each in frames))
+
+    async def answer(self, frame_id: object) -> dict[str, object]:
+        while frame_id not in self.answers:
+            opcode, said = await self._bot.frame()
+            assert opcode == 1, said
+            self.answers[json.loads(said)["id"]] = json.loads(said)
+        return self.answers[frame_id]
+
+
+def _goes_on(gate: Gate) -> None:
+    began = time.monotonic()
+    gate.clock = lambda: NOW + timedelta(seconds=time.monotonic() - began)
+
+
+BURST = [a_bare_frame("session.status", frame_id=number) for number in range(120)]
+"""More than a second's worth behind the fifty that are read at once."""
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.2], ids=["off the wire", "in the kernel"])
+async def test_an_entry_of_a_session_does_not_go_after_its_window_though_it_was_not_read_before(
+    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange, pause_s: float
+) -> None:
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    _goes_on(gate)
+    async with a_world(trading=gate.trading_door) as (_, wire), wire.raw("/ws-fapi/v1") as raw:
+        bot = OnTheWire(raw)
+        await bot.log_on(keys, NOW_MS)
+        bot.say(*BURST)
+        await asyncio.sleep(pause_s)
+        bot.say(
+            a_bare_frame("order.place", BUY | {"recvWindow": 500}, frame_id="late"),
+            a_bare_frame("order.place", EXIT | {"recvWindow": 500}, frame_id="exit"),
+            a_bare_frame("order.cancel", CANCEL | {"recvWindow": 500}, frame_id="cancel"),
+            a_bare_frame("order.place", BUY, frame_id="long enough"),
+        )
+        late = await bot.answer("late")
+        assert (late["status"], late["error"]["code"]) == (400, -1021)
+        for frame_id in ("exit", "cancel", "long enough"):
+            assert (await bot.answer(frame_id))["status"] == 200
+        await asyncio.sleep(0.3)
+        bot.say(a_bare_frame("order.place", BUY | {"recvWindow": 500}, frame_id="afterwards"))
+        assert (await bot.answer("afterwards"))["status"] == 200
+    assert [sent["side"] for _, _, sent in exchange.asked if "side" in sent] == ["SELL", "BUY", "BUY"]
+
+
+async def test_an_entry_that_waits_unread_does_not_go_beside_its_copy_on_a_new_connection(
+    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange
+) -> None:
+    await desk.knows(an_account())
+    _goes_on(gate)
+    async with (
+        a_world(trading=gate.trading_door) as (_, wire),
+        wire.raw("/ws-fapi/v1") as first,
+        wire.raw("/ws-fapi/v1") as second,
+    ):
+        old, new = OnTheWire(first), OnTheWire(second)
+        await old.log_on(keys, NOW_MS)
+        await new.log_on(keys, NOW_MS + 1)
+        entry = a_bare_frame("order.place", BUY | {"recvWindow": 300}, frame_id="entry")
+        fill = [a_bare_frame("session.status", frame_id=number) for number in range(200)]
+        old.say(*fill, entry)
+        await asyncio.sleep(0.1)
+        new.say(entry)
+        assert (await new.answer("entry"))["status"] == 200
+        assert (await old.answer("entry"))["status"] == 400
     assert len(exchange.asked) == 1
 
 

@@ -111,6 +111,15 @@ def test_a_private_stream_may_be_narrowed_to_types_of_events(events):
     assert read_target(f"/ws?listenKey={key}&events=listenKeyExpired") != read_target(f"/ws?listenKey={key}")
 
 
+def test_a_private_stream_may_be_narrowed_to_each_type_that_binance_documents():
+    key = "k" * 64
+    for event in (
+        "ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "TRADE_LITE", "ACCOUNT_CONFIG_UPDATE", "MARGIN_CALL", "ALGO_UPDATE",
+        "CONDITIONAL_ORDER_TRIGGER_REJECT", "STRATEGY_UPDATE", "GRID_UPDATE", "listenKeyExpired",
+    ):  # fmt: skip
+        assert read_target(f"/private/ws?listenKey={key}&events={event}").narrowed == {key: {event}}
+
+
 @pytest.mark.parametrize(
     ("query", "why"),
     [
@@ -120,6 +129,9 @@ def test_a_private_stream_may_be_narrowed_to_types_of_events(events):
         (f"listenKey={'k' * 64}&events=A&events=B", "each once"),
         (f"listenKey={'k' * 64}&events=order", "'events' are types"),
         (f"listenKey={'k' * 64}&events=A//B", "'events' are types"),
+        (f"listenKey={'k' * 64}&events=ORDER_TRADE_UPDTAE", "of these: .*/ORDER_TRADE_UPDATE/"),
+        (f"listenKey={'k' * 64}&events=ACCOUNT_UPDATE/order_trade_update", "of these: .*/ORDER_TRADE_UPDATE/"),
+        (f"listenKey={'k' * 64}&events=ACCOUNT_UPDATE/", "'events' are types"),
         ("events=ORDER_TRADE_UPDATE", "of a 'listenKey'"),
         ("streams=!bookTicker", "combined socket"),
     ],
