@@ -237,7 +237,7 @@ REFUSED: dict[str, tuple[Payload, int, int]] = {
     "a content encoding": (with_headers(content_encoding="gzip"), 400, -1130),
     "no key": (with_headers(x_mbx_apikey=None), 401, -2014),
     "a key nobody has": (with_headers(x_mbx_apikey="k" * 64), 401, -2015),
-    "a batch with one bad item": (batch_of({}, {"quantity": "NaN"}), 400, -1130),
+    "a batch with nothing but a bad item": (batch_of({"quantity": "NaN"}), 400, -1130),
     "a batch of six": (batch_of(*[{}] * 6), 400, -1100),
     "a batch that is no JSON": (batch("[{'symbol': 'BTCUSDT'}]"), 400, -1100),
     "a batch with NaN": (batch('[{"symbol":"BTCUSDT","quantity":NaN}]'), 400, -1100),
@@ -288,6 +288,11 @@ def nothing_arrives(world: LiveWorld) -> Iterator[None]:
 def test_bad_input_is_refused_in_the_exchanges_format(world: LiveWorld, name: str) -> None:
     payload, status, code = REFUSED[name]
     check_refused(exchange(world.places.gate, payload(world.bot)), status, code)
+
+
+def test_a_bad_item_of_a_batch_is_refused_in_its_place_and_takes_the_entries_with_it(world: LiveWorld) -> None:
+    answer = exchange(world.places.gate, batch_of({}, {"quantity": "NaN"})(world.bot))
+    assert (answer.status, [each["code"] for each in answer.json()]) == (200, [-2010, -1130]), answer
 
 
 @pytest.mark.parametrize("name", FIELDS)
