@@ -34,7 +34,7 @@ from proxy.overrides.lifecycle import OverrideState
 from proxy.overrides.terms import Terms
 from proxy.policy.desk import PolicyDesk, PolicyRefused
 from proxy.policy.waiting import Pending
-from proxy.store.client import STORE_TROUBLE
+from proxy.store.client import STORE_SILENCE, STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Scope
 from proxy.store.ownership import DeskTaken
@@ -145,14 +145,20 @@ class Control:
         }
 
     async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
-        """Make every account of a scope reduce-only, also where trouble with one of them is to be told."""
+        """Make every account of a scope reduce-only, also where trouble with one of them is to be told. A store that is
+        silent is not asked for one account after another: whoever waits is to hear of it."""
         parsed = self._scope(scope)
         reduced, so_before, troubles = list[str](), list[str](), dict[str, Exception]()
+        silence: Exception | None = None
         for account in self._kill.roster.accounts(parsed):
+            if silence is not None:
+                troubles[account] = silence
+                continue
             try:
                 changed = await self._kill.reduce(account, by, reason)
             except STORE_TROUBLE as trouble:
                 troubles[account] = trouble
+                silence = trouble if isinstance(trouble, STORE_SILENCE) else None
             else:
                 (reduced if changed else so_before).append(account)
         if troubles:

@@ -6,9 +6,9 @@ nothing is open it can close nothing either: it only has to be gone before the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 
-from proxy.kill.hands import AccountHands, Reading
+from proxy.kill.hands import Reading
 from proxy.venues.binance.client_ids import owner
 from rules.kill.events import CancelStep
 from rules.kill.legs import OrderKind, RestingOrder
@@ -21,19 +21,17 @@ def exits_of_bots(reading: Reading, tags: Mapping[str, str]) -> dict[RestingOrde
     return {order: bot for order, bot in named if bot}
 
 
-async def cancel_exits(hand: AccountHands, reading: Reading, orders: Iterable[RestingOrder]) -> None:
-    """Cancel these orders of a reading that shows no others. Raises a ``VenueTrouble``."""
-    for step in _cancels(reading, frozenset(orders)):
-        await hand.cancel(step)
-
-
-def _cancels(reading: Reading, wanted: frozenset[RestingOrder]) -> list[CancelStep]:
-    found: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
+def exit_cancels(reading: Reading, wanted: Container[RestingOrder]) -> dict[CancelStep, tuple[RestingOrder, ...]]:
+    """The steps that cancel these orders of a reading that shows no others, and what each takes away."""
+    found: dict[tuple[str, OrderKind], tuple[RestingOrder, ...]] = {}
     for kind, orders in (
         (OrderKind.PLAIN, reading.plain_orders),
         (OrderKind.CONDITIONAL, reading.conditional_orders),
     ):
         for order in orders:
             if order in wanted:
-                found[order.symbol, kind] = (*found.get((order.symbol, kind), ()), order.order_id)
-    return [CancelStep(symbol=symbol, kind=kind, order_ids=named) for (symbol, kind), named in found.items()]
+                found[order.symbol, kind] = (*found.get((order.symbol, kind), ()), order)
+    return {
+        CancelStep(symbol=symbol, kind=kind, order_ids=tuple(order.order_id for order in orders)): orders
+        for (symbol, kind), orders in found.items()
+    }

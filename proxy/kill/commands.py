@@ -293,7 +293,13 @@ class _Press:
 
             try:
                 report = await kill_followed(
-                    once, hands, self._asked.reason, latch=direct.latch, store=direct.store, say=self._telling.say
+                    once,
+                    hands,
+                    self._asked.reason,
+                    bot=self._scope.bot,
+                    latch=direct.latch,
+                    store=direct.store,
+                    say=self._telling.say,
                 )
             except CalledOff as interrupted:
                 self._telling.say("interrupted: what was read as flat is not read once more")

@@ -116,7 +116,7 @@ class KillDesk:
             stopped_ms = None if stopped.trouble else _ms_since(pressed)
             generation = stopped.generation
             latched = await self.truths.latch(scope, generation, running=True)
-            sent = await self._sent(self.roster.accounts(scope), latched)
+            sent = await self._sent(scope, self.roster.accounts(scope), latched)
             hands = self.roster.covered(scope)
             work = Work(
                 scope=scope,
@@ -156,9 +156,9 @@ class KillDesk:
         await self._record("kill.engaged", by, detail | ({"trouble": stopped.trouble} if stopped.trouble else {}))
         return blocked
 
-    async def _sent(self, accounts: Sequence[str], latched: Latched) -> InFlight:
-        """What is on the wire. A store that has just not answered is not waited for again."""
-        return InFlight(known=False) if latched is Latched.UNTOLD else await in_flight(self._store, accounts)
+    async def _sent(self, scope: Scope, accounts: Sequence[str], latched: Latched) -> InFlight:
+        """What is on the wire of a scope. A store that has just not answered is not waited for again."""
+        return InFlight(known=False) if latched is Latched.UNTOLD else await in_flight(self._store, accounts, scope.bot)
 
     def _outdate_requests(self, scope: Scope) -> None:
         """Move the epoch where a press of what is stopped already would not, and a request to re-arm waits: it is void
@@ -235,7 +235,7 @@ class KillDesk:
         latched = await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
         known = self.roster.accounts(scope)
         hands = [self.roster.hand(scope, account) for account in accounts if account in known]
-        sent = await self._sent(accounts, latched)
+        sent = await self._sent(scope, accounts, latched)
         self.runs.start(Work(scope=scope, by=by, reason=RESUMED, hands=hands, pressed=pressed, sent=sent))
 
     def _was_given_up(self, job: Job) -> bool:
@@ -250,7 +250,7 @@ class KillDesk:
                 return False
             hands = [self.roster.hand(scope, account)]
             pressed = asyncio.get_running_loop().time()
-            sent = await in_flight(self._store, [account])
+            sent = await in_flight(self._store, [account], scope.bot)
             self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
         return True
 
@@ -279,6 +279,10 @@ class KillDesk:
         """The accounts whose kill, of the whole or of one bot's part, this process has not come to the end of: what
         they show is not the last word, for what was on the wire may have to be closed yet."""
         return frozenset().union(*(run.accounts for run in self.runs.working if run.scope.bot == bot))
+
+    def answering(self, scope: Scope) -> frozenset[str]:
+        """The accounts of which a kill that was pressed for just this scope has not come to its end in this process."""
+        return frozenset().union(*(run.accounts for run in self.runs.working if run.scope == scope))
 
     @property
     def pressed_so_far(self) -> PressedSoFar:

@@ -13,15 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.accounts.keeper import REPLY_TIMEOUT_S
+from proxy.accounts.under_way import LATE_S, REPLY_TIMEOUT_S
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import WardenStore
 from rules.snapshot import HoldStatus
 
 log = logging.getLogger("perpguard.kill")
-
-LATE_S: Final = 5.0
-"""Exchanges have executed orders this long after the error they answered (RELIABILITY F02; ccxt issue 1786: 2 s)."""
 
 OVER_AFTER_S: Final = REPLY_TIMEOUT_S + LATE_S
 """From the press: what a gate had sent by then was answered, lost, or is executed by now."""
@@ -67,8 +64,8 @@ class InFlight:
         return frozenset(each.account for each in self.sent if not each.became)
 
 
-async def in_flight(store: WardenStore, accounts: Sequence[str]) -> InFlight:
-    """What is under way now on these accounts. Never raises."""
+async def in_flight(store: WardenStore, accounts: Sequence[str], bot: str | None = None) -> InFlight:
+    """What is under way now on these accounts, of everybody or of one bot. Never raises."""
     sent = []
     try:
         async with asyncio.timeout(_READ_S):
@@ -76,7 +73,7 @@ async def in_flight(store: WardenStore, accounts: Sequence[str]) -> InFlight:
                 sent += [
                     Sent(account=account, bot=hold.bot, hold_id=hold.hold_id, status=hold.status.value)
                     for hold in (aged.hold for aged in await store.holds(account))
-                    if hold.status is not HoldStatus.ACCEPTED
+                    if hold.status is not HoldStatus.ACCEPTED and bot in (None, hold.bot)
                 ]
     except STORE_TROUBLE:
         return InFlight(known=False)

@@ -14,11 +14,12 @@ from typing import Protocol
 
 from proxy.kill import in_flight as wire
 from proxy.kill.bot_hands import BotHands
+from proxy.kill.continued import updated
 from proxy.kill.direct import PublishedShare
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight
 from proxy.kill.job import Latch
-from proxy.kill.report import KillReport, updated
+from proxy.kill.report import KillReport
 from proxy.kill.runner import Clock
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
@@ -46,6 +47,7 @@ async def kill_followed(
     hands: Sequence[AccountHands],
     reason: str,
     *,
+    bot: str | None,
     latch: Latch,
     store: WardenStore | None,
     say: Callable[[str], None],
@@ -53,8 +55,9 @@ async def kill_followed(
     """Kill, and kill once more each account whose last reading may be older than the end of what it had sent, or could
     not show it.
 
-    Nothing is waited for while an account is not flat: whoever pressed has to know of it, and to press again.
-    ``say`` hears what is waited for. Raises what ``kill`` raises, and ``CalledOff`` where the waiting is cancelled.
+    Nothing is waited for while an account is not flat: whoever pressed has to know of it, and to press again. Of the
+    kill of one ``bot`` what others have on the wire is not waited for. ``say`` hears what is waited for. Raises what
+    ``kill`` raises, and ``CalledOff`` where the waiting is cancelled.
     """
     pressed = asyncio.get_running_loop().time()
     names = [each.name for each in hands]
@@ -63,10 +66,10 @@ async def kill_followed(
     async def latched(scope: Scope, generation: int | None) -> None:
         await latch(scope, generation)
         # Not before: a gate elsewhere may send until it has heard.
-        wires.append(_Wire(store, names, pressed))
+        wires.append(_Wire(store, names, bot, pressed))
 
     report = await kill(hands, reason, latched, anew=True)
-    found = wires[0] if wires else _Wire(None, names, pressed)
+    found = wires[0] if wires else _Wire(None, names, bot, pressed)
     try:
         ended = {each.account for each in report.accounts if each.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)}
         sent, over = found.sent, found.following.done()
@@ -100,17 +103,19 @@ class _Wire:
     """What was under way at a press, looked at from now on. ``sent`` is what is known of it, ``over_at`` since when
     nothing of an account is on the wire."""
 
-    def __init__(self, store: WardenStore | None, accounts: Sequence[str], pressed: float) -> None:
+    def __init__(self, store: WardenStore | None, accounts: Sequence[str], bot: str | None, pressed: float) -> None:
         self.sent = InFlight(known=False)
         self.over_at: dict[str, datetime] = {}
-        self.following = asyncio.create_task(self._follow(store, accounts, pressed))
+        self.following = asyncio.create_task(self._follow(store, accounts, bot, pressed))
 
     async def aclose(self) -> None:
         """Look no longer."""
         self.following.cancel()
         await asyncio.gather(self.following, return_exceptions=True)
 
-    async def _follow(self, store: WardenStore | None, accounts: Sequence[str], pressed: float) -> InFlight:
+    async def _follow(
+        self, store: WardenStore | None, accounts: Sequence[str], bot: str | None, pressed: float
+    ) -> InFlight:
         clock = Clock()
         left_s = pressed + wire.OVER_AFTER_S - asyncio.get_running_loop().time()
         over_at = clock.now() + timedelta(seconds=left_s)
@@ -119,7 +124,7 @@ class _Wire:
             self.over_at.setdefault(account, min(over_at, clock.now()))
 
         if store is not None:
-            self.sent = await wire.in_flight(store, accounts)
+            self.sent = await wire.in_flight(store, accounts, bot)
         if store is not None and self.sent.known:
             found = await wire.followed(store, self.sent, pressed, over)
         else:

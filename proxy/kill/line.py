@@ -117,7 +117,8 @@ class KillLine:
             reports = [report for report in await self._reports(scope) if report.job_id not in blocked.over]
             covered = set(self._accounts(scope))
             final = {each.account for each in reports} >= covered and all(each.phase.final for each in reports)
-            following = sorted(self._desk.working(scope.bot) & covered) if final else []
+            # Not what a wider press waits for: its other accounts may be open for a long time yet.
+            following = sorted(self._desk.answering(scope) & covered) if final else []
             # Nothing is waited for while an account is not flat: whoever pressed has to know of it.
             if final and (not following or any(each.left_open for each in reports)):
                 sent = self._desk.in_flight(scope) or blocked.in_flight

@@ -20,11 +20,19 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.kill.bot_exits import cancel_exits, exits_of_bots
+from proxy.kill.bot_exits import exit_cancels, exits_of_bots
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import silent_until
 from proxy.kill.jobs import NewestJob, UnfinishedJob, newest_jobs, unfinished_jobs
-from proxy.kill.readings import are_positions_read, has_more_to_do, has_to_go, is_bare, is_new, is_still_closed
+from proxy.kill.readings import (
+    FeedShows,
+    are_positions_read,
+    has_more_to_do,
+    has_to_go,
+    is_bare,
+    is_new,
+    is_still_closed,
+)
 from proxy.kill.tries import PURSUER, SHOWN_AGAIN, flattened_again, is_orphan, tries_failed
 from proxy.store.fence import Scope
 from rules.kill.events import Cause, Phase
@@ -100,7 +108,7 @@ class _Quarry:
     follows our own fills, showed something; ``probes`` those at what does not trade, ``gaps`` those in a row that
     showed nothing and lacked something. ``whole_at`` is when the orders were last read beside what does not trade;
     ``lacks`` says that not all of them were, at first by the job itself. ``keepers`` are the bots of which it was said
-    that they keep sending exits.
+    that they keep sending exits, ``cancelled_at`` is when such were last cancelled.
     """
 
     job_id: str
@@ -115,12 +123,12 @@ class _Quarry:
     lacks: bool = False
     alarmed: bool = False
     keepers: frozenset[str] = frozenset()
+    cancelled_at: float = float("-inf")
 
 
 class Pursuit:
-    """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says, which costs nothing:
-    its orders and positions, each in words that change when it does; the kill's hands have the last word. ``tags`` are
-    those of the bots of an account, by which their orders are known.
+    """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says, which costs nothing; the
+    kill's hands have the last word. ``tags`` are those of the bots of an account, by which their orders are known.
     ``after_flat`` is what is left to do then; it answers whether the account's key is off, so that nothing can be read
     any more."""
 
@@ -130,7 +138,7 @@ class Pursuit:
         data_dir: Path,
         desk: Desk,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
-        shows: Callable[[str], frozenset[str]] = lambda account: frozenset(),
+        shows: Callable[[str], FeedShows] = lambda account: FeedShows(),
         tags: Callable[[str], Mapping[str, str]] = lambda account: {},
         now: Callable[[], datetime],
         after_flat: Callable[[Scope, NewestJob], Awaitable[bool]] | None = None,
@@ -227,17 +235,19 @@ class Pursuit:
             await self._watch(scope, job, quarry)
 
     def _is_news(self, job: NewestJob, quarry: _Quarry, now: float) -> bool:
-        """Whether the feed shows something that it has not shown since the last reading."""
-        shown = self._feed(job)
-        quarry.hinted &= shown
-        if shown <= quarry.hinted or quarry.alarmed or now < quarry.hinted_at + HINTED_EVERY_S:
+        """Whether the feed shows something that it has not shown since the last reading. For a while after exits were
+        cancelled an order is none: a bot that sends on and on costs no more than the readings of any flat account."""
+        quarry.hinted &= self._feed(job)
+        news = self._feed(job, orders=now >= quarry.cancelled_at + READ_EVERY_S)
+        if news <= quarry.hinted or quarry.alarmed or now < quarry.hinted_at + HINTED_EVERY_S:
             return False
         quarry.hinted_at = now
         return True
 
-    def _feed(self, job: NewestJob) -> frozenset[str]:
+    def _feed(self, job: NewestJob, *, orders: bool = True) -> frozenset[str]:
         """What the feed shows. Where other bots trade on there is always news: no more than that there is anything."""
-        shown = self._shows(job.account)
+        feed = self._shows(job.account)
+        shown = feed.legs | feed.orders if orders else feed.legs
         return shown if job.bot is None or not shown else frozenset({"something"})
 
     async def _try_again(self, scope: Scope, job: NewestJob, state: KillState, quarry: _Quarry) -> None:
@@ -279,15 +289,14 @@ class Pursuit:
         quarry.hinted = self._feed(job)
         reading = await self._read(scope, job, quarry)
         now = asyncio.get_running_loop().time()
-        # The feed is of the whole account: for a bot's part it is no more than a hint that it is worth a reading.
-        if reading is not None and is_bare(reading) and job.bot is None and self._shows(job.account):
+        exits = exits_of_bots(reading, self._tags(job.account)) if reading is not None else {}
+        if reading is not None and self._is_contradicted(job, reading, exits):
             await self._disagree(scope, job, quarry)
             return
         quarry.disagreements = 0
         quarry.next_at = max(quarry.next_at, now + READ_EVERY_S)
         if reading is None:
             return
-        exits = exits_of_bots(reading, self._tags(job.account))
         shown = has_to_go(reading, but=exits)
         if not shown:
             if exits and are_positions_read(reading):
@@ -303,27 +312,39 @@ class Pursuit:
             log.critical("EXTERNAL TRADER: %s is traded past the guard; it stays stopped", job.account)
             await self._record("kill.external_trader", PURSUER, detail)
 
+    def _is_contradicted(self, job: NewestJob, reading: Reading, exits: Mapping[RestingOrder, str]) -> bool:
+        """Whether the feed shows something where the reading shows nothing, or a position where that shows nothing but
+        exits, which may protect it. The feed is of the whole account: for a bot's part it is no more than a hint."""
+        if job.bot is not None or not is_bare(reading, but=exits) or not are_positions_read(reading):
+            return False
+        feed = self._shows(job.account)
+        return bool(feed.legs or (feed.orders and not exits))
+
     async def _cancel(
         self, scope: Scope, job: NewestJob, quarry: _Quarry, reading: Reading, exits: Mapping[RestingOrder, str]
     ) -> None:
-        """Cancel what bots keep sending, and say so once of each. The feed of a bot that sends on and on is no news for
-        a while then: it costs no more than the readings of any flat account, and a cancel."""
+        """Cancel what bots keep sending, and say so once of each."""
         loop, hand = asyncio.get_running_loop(), self._desk.hand(scope, job.account)
-        if hand is None or scope not in self._desk.engaged():
-            return  # It was let go on while it was read: what a bot sends now may protect something.
-        quarry.hinted_at = loop.time() + READ_EVERY_S - HINTED_EVERY_S
-        bots = frozenset(exits.values())
-        for bot in sorted(bots - quarry.keepers):
-            log.warning("%s keeps sending exits to %s after its kill; they are cancelled", bot, job.account)
-            shown = sorted(f"{order.symbol} {order.order_id}" for order, whose in exits.items() if whose == bot)
-            detail = {"account": job.account, "scope": str(scope), "bot": bot, "shown": shown}
-            await self._record("kill.exits_cancelled", PURSUER, detail)
-        quarry.keepers |= bots
+        if hand is None:
+            return
+        quarry.cancelled_at = loop.time()
+        gone = dict[RestingOrder, str]()
         try:
-            await cancel_exits(hand, reading, exits)
+            for step, orders in exit_cancels(reading, exits).items():
+                if scope not in self._desk.engaged():
+                    break  # It was let go on meanwhile: what a bot has sent may protect something.
+                await hand.cancel(step)
+                gone |= {order: exits[order] for order in orders}
         except VenueTrouble as trouble:
             log.warning("exits on %s cannot be cancelled after its kill: %s", job.account, trouble)
             quarry.next_at = max(quarry.next_at, loop.time() + _silence_s(trouble) + BAN_SLACK_S)
+        bots = frozenset(gone.values())
+        for bot in sorted(bots - quarry.keepers):
+            log.warning("%s keeps sending exits to %s after its kill; they are cancelled", bot, job.account)
+            shown = sorted(f"{order.symbol} {order.order_id}" for order, whose in gone.items() if whose == bot)
+            detail = {"account": job.account, "scope": str(scope), "bot": bot, "shown": shown}
+            await self._record("kill.exits_cancelled", PURSUER, detail)
+        quarry.keepers |= bots
 
     async def _disagree(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
         """The venue's list is empty and the feed's is not: one of them is old. Read again, soon, for as long as a list

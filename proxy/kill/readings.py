@@ -1,14 +1,23 @@
-"""What a reading of an account shows, to whoever asks after its kill has ended."""
+"""What a reading of an account, or its feed, shows to whoever asks after its kill has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
 from proxy.kill.hands import Reading
 from rules.kill.flatten import LegMemory, plan_closes
 from rules.kill.legs import OpenLeg, RestingOrder
 from rules.kill.state import KillState
+
+
+@dataclass(frozen=True, slots=True)
+class FeedShows:
+    """What the feed of an account knows of, each in words that change when it does."""
+
+    orders: frozenset[str] = frozenset()
+    legs: frozenset[str] = frozenset()
 
 
 def has_to_go(reading: Reading, *, but: Container[RestingOrder] = ()) -> tuple[str, ...]:
@@ -66,9 +75,9 @@ def _sizes(legs: Iterable[OpenLeg]) -> dict[str, Decimal]:
     return {leg.key: leg.quantity for leg in legs}
 
 
-def is_bare(reading: Reading) -> bool:
-    """Whether it shows nothing at all."""
-    return not _orders(reading) and not reading.positions
+def is_bare(reading: Reading, *, but: Container[RestingOrder] = ()) -> bool:
+    """Whether it shows nothing at all, beside these orders."""
+    return not reading.positions and all(order in but for order in _orders(reading))
 
 
 def are_positions_read(reading: Reading) -> bool:

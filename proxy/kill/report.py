@@ -177,19 +177,6 @@ def account_report(job: Job, events: list[Event], *, joined: bool = False, troub
     )
 
 
-def updated(first: KillReport, second: KillReport) -> KillReport:
-    """The report of a press some of whose accounts were killed once more."""
-    newer = {each.account: each for each in second.accounts}
-    accounts = tuple(newer.get(each.account, each) for each in first.accounts)
-    return replace(
-        first,
-        flat=all(each.flat for each in accounts),
-        phase=worst(tuple(each.phase for each in accounts)),
-        accounts=accounts,
-        trouble=first.trouble or second.trouble,
-    )
-
-
 def lacking(report: KillReport, not_touched: Sequence[str]) -> KillReport:
     """The report of a press that had no hands for some of its accounts."""
     if not not_touched:

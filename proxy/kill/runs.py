@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.kill.asked import answered
+from proxy.kill.continued import updated
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight, followed
 from proxy.kill.job import kill
 from proxy.kill.jobs import newest_jobs
 from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job
-from proxy.kill.report import AccountReport, KillReport, account_report, updated
+from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.kill.runner import Clock
 from proxy.kill.truths import Truths
 from proxy.kill.untold import Untold

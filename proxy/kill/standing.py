@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from proxy.kill.asked import asked_of
-from proxy.kill.jobs import RESUMED, job_directory, job_history, newest, newest_jobs, widened
+from proxy.kill.continued import continued
+from proxy.kill.in_flight import IN_FLIGHT_OVER
+from proxy.kill.jobs import RESUMED, NewestJob, job_directory, job_history, newest, newest_jobs, widened
 from proxy.kill.joins import Join, joins
-from proxy.kill.journal import Job
+from proxy.kill.journal import Job, Journal
 from proxy.kill.rearm import last_rearm
 from proxy.kill.report import AccountReport, account_report
 from proxy.kill.runs import WhosePart
@@ -69,11 +71,25 @@ def standing(data_dir: Path, scope: Scope, accounts: Sequence[str], stopped_at: 
 
 
 def newest_reports(data_dir: Path) -> dict[WhosePart, AccountReport]:
-    """The newest job of everyone, finished or not, under the widest scope that it was pressed for."""
-    return {
-        (each.account, each.bot): widened(account_report(each.journal.job, each.journal.events), each.journal.path)
-        for each in newest_jobs(data_dir)
-    }
+    """The newest job of everyone, finished or not, under the widest scope that it was pressed for. One that followed
+    what was on the wire goes on with those before it, of the same press."""
+    return {(each.account, each.bot): _of_its_press(data_dir, each) for each in newest_jobs(data_dir)}
+
+
+def _of_its_press(data_dir: Path, newest: NewestJob) -> AccountReport:
+    report, journal = _reported(newest.journal), newest.journal
+    if journal.job.reason != IN_FLIGHT_OVER:
+        return report
+    for earlier in job_history(data_dir, newest.account, newest.bot):
+        if earlier.path.name < journal.path.name:
+            report = continued(_reported(earlier), report)
+            if earlier.job.reason != IN_FLIGHT_OVER:
+                break
+    return report
+
+
+def _reported(journal: Journal) -> AccountReport:
+    return widened(account_report(journal.job, journal.events), journal.path)
 
 
 def _was_pressed(data_dir: Path, scope: Scope, account: str, rearmed: datetime | None) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.kill.asked import fitting, note_name, scopes_noted, write_note
+from proxy.kill.tries import PURSUER
 from proxy.store.fence import Scope
 
 _BYTES_MAX: Final = 1024 * 1024
@@ -45,9 +46,11 @@ class Untold:
         return dict(self._owed)
 
     def owe(self, scope: Scope, by: str, accounts: frozenset[str]) -> None:
-        """The kill of these begins."""
+        """The kill of these begins. Of what is owed already a pursuit has not pressed: whoever did stays named."""
         owed = self._owed.get(scope)
-        self._keep(scope, Owed(by=by, accounts=accounts | owed.accounts if owed is not None else accounts))
+        if owed is not None:
+            by, accounts = owed.by if by == PURSUER else by, accounts | owed.accounts
+        self._keep(scope, Owed(by=by, accounts=accounts))
 
     def told(self, scope: Scope, accounts: frozenset[str]) -> None:
         """Their end has been told."""

@@ -13,6 +13,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as StoreSilent
 
 from proxy.store.connections import HEEDING
 
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 """What a call of a client may raise when the store is away, refuses, or does not answer in time."""
+
+STORE_SILENCE: Final = (TimeoutError, StoreSilent)
+"""Those of them that took all the time there was: to ask again at once takes it once more."""
 
 HOT_TIMEOUT_S: Final = 0.05
 """An entry waits this long for the store, unless the settings say otherwise, and never longer: with the library's

@@ -103,7 +103,7 @@ class Flattening:
                     if await asyncio.shield(self._direct.end(DESK, None)):
                         self._acts.told()
 
-            done = await kill_followed(once, hands, reason, latch=self._latch, store=self._store, say=_say)
+            done = await kill_followed(once, hands, reason, bot=None, latch=self._latch, store=self._store, say=_say)
             report = lacking(done, not_touched)
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))

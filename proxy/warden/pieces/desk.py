@@ -17,6 +17,7 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.kill.line import KillLine
 from proxy.kill.pursuit import Pursuit
+from proxy.kill.readings import FeedShows
 from proxy.kill.rearm_desk import RearmDesk
 from proxy.kill.roster import Roster
 from proxy.kill.sentinels import SentinelWatch
@@ -179,13 +180,13 @@ def _bot_stops(ground: Ground, kill: KillDesk) -> BotStops:
 def _pursuit(
     ground: Ground, hands: Mapping[str, Hands], kill: KillDesk, keepers: Mapping[str, AccountKeeper]
 ) -> Pursuit:
-    def shows(account: str) -> frozenset[str]:
+    def shows(account: str) -> FeedShows:
         """The orders and positions that the feed of an account knows of."""
         seen = keepers[account].account if account in keepers else None
         if seen is None:
-            return frozenset()
-        legs = (f"{leg.symbol}/{leg.position_side} {leg.quantity}" for leg in seen.positions)
-        return frozenset((*legs, *(f"{order.symbol} {order.order_id}" for order in seen.open_orders)))
+            return FeedShows()
+        legs = frozenset(f"{leg.symbol}/{leg.position_side} {leg.quantity}" for leg in seen.positions)
+        return FeedShows(frozenset(f"{order.symbol} {order.order_id}" for order in seen.open_orders), legs)
 
     return Pursuit(
         data_dir=ground.settings.data_dir,

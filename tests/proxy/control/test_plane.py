@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,17 +13,26 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as StoreGone
+from redis.exceptions import TimeoutError as StoreSilent
 
 from proxy.audit.place import ArchivePlace, archive_place
 from proxy.console.plane import ControlRefused
 from proxy.console.progress import progress_of
 from proxy.control.plane import Control
+from proxy.kill.in_flight import OVER_AFTER_S
+from proxy.kill.jobs import job_history
 from proxy.kill.report import AccountReport
+from proxy.store.fence import DESK
 from proxy.store.ownership import DeskTaken
 from rules.kill.events import Phase
+from rules.snapshot import HoldStatus
 from tests.proxy.audit.conftest import Desk
 from tests.proxy.audit.damaging import cut_records, no_database
+from tests.proxy.kill.simulated_store import SimulatedStore
+from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.test_blocked import a_desk, a_hold
 from tests.proxy.kill.test_line import a_report
+from tests.proxy.kill.virtual_time import in_virtual_time
 
 
 class _Nobody:
@@ -101,10 +112,11 @@ class _Reducing:
     """A desk of three accounts. Those of ``troubles`` cannot be made reduce-only, those of ``so`` are it."""
 
     def __init__(self, troubles: dict[str, Exception], so: tuple[str, ...] = ()) -> None:
-        self.troubles, self.so, self.reduced = troubles, so, list[str]()
+        self.troubles, self.so, self.reduced, self.asked = troubles, so, list[str](), list[str]()
         self.roster = SimpleNamespace(accounts=lambda scope: ("a", "b", "c"), knows=lambda scope: True)
 
     async def reduce(self, account: str, by: str, reason: str) -> bool:
+        self.asked.append(account)
         if account in self.troubles:
             raise self.troubles[account]
         if account in self.so:
@@ -153,6 +165,21 @@ async def test_trouble_with_one_account_leaves_no_other_as_it_was_nor_untold(
         await control.reduce(scope="desk", by="ann", reason="too hot")
     assert str(refused.value) == said
     assert kill.reduced == [each for each in "abc" if each not in troubles and each not in so]
+
+
+@pytest.mark.parametrize("silence", [TimeoutError(), StoreSilent("Timeout reading from socket")])
+async def test_a_store_that_is_silent_is_not_asked_for_one_account_after_another(
+    control: Control, silence: Exception
+) -> None:
+    kill: Any = _Reducing(dict.fromkeys("bc", silence))
+    control._kill = kill
+    with pytest.raises(ControlRefused) as refused:
+        await control.reduce(scope="desk", by="ann", reason="too hot")
+    assert kill.asked == ["a", "b"], "whoever waits has given up by then"
+    assert str(refused.value) == (
+        "b goes on as it was (the store did not answer); c goes on as it was (the store did not answer); "
+        "reduce-only now: a"
+    )
 
 
 async def test_accounts_that_were_reduce_only_before_are_not_said_to_be_so_now(control: Control) -> None:
@@ -211,6 +238,26 @@ async def test_a_kill_is_not_flat_while_what_was_on_the_wire_is_followed(
     assert told is not None
     names = [each["name"] for each in told["accounts"]]
     assert (told["running"], told["flat"], told["flat_ms"], names) == shown
+
+
+def test_an_account_that_is_not_killed_again_stays_beside_the_one_that_is(control: Control, tmp_path: Path) -> None:
+    async def one() -> None:
+        store, names = SimulatedStore(random.Random(5)), ("main", "second")
+        main, second = (SimulatedVenue(3, fault_share=0, quiet=True, name=name) for name in names)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        for venue in (main, second):
+            venue.plain["o1"] = "BTCUSDT"
+        desk = control._kill = a_desk(tmp_path, store, main, second)
+        await desk.press(DESK, "ann", "stop")
+        await asyncio.sleep(OVER_AFTER_S + 2)
+        assert desk.working(None) == {"main", "second"} and len([*job_history(tmp_path, "main")]) == 2
+        for running in (True, False):
+            shown = await control.kill_progress()
+            assert shown is not None and (shown["running"], shown["reason"]) == (running, "stop")
+            assert [(each["account"], each["cancelled"]) for each in shown["accounts"]] == [("main", 1), ("second", 1)]
+            await desk.runs.join()
+
+    in_virtual_time(one())
 
 
 @pytest.mark.parametrize(("minutes", "left_open"), [(-1, []), (1, ["bot:grid"])])

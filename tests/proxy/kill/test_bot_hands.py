@@ -601,7 +601,7 @@ async def test_what_arrives_of_a_bot_that_published_shares_do_not_show_is_not_ca
         hands = BotHands(exchange.hands(), tag=GRID, share=PublishedShare("grid", published()), tags=lambda: TAGS)
         arriving, said = asyncio.create_task(arrives()), list[str]()
         report = await kill_followed(
-            once, [hands], "stop", latch=latch, store=cast("WardenStore", store), say=said.append
+            once, [hands], "stop", bot=BOT.bot, latch=latch, store=cast("WardenStore", store), say=said.append
         )
         await arriving
         (position,) = await trader.calls.client.fapiPrivateV3GetPositionRisk()

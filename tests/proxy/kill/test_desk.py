@@ -8,17 +8,21 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 import proxy.kill.job
 from proxy.clock import utc_now
-from proxy.kill import gap
+from proxy.kill import gap, line
 from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.desk import KillDesk
+from proxy.kill.in_flight import IN_FLIGHT_OVER, OVER_AFTER_S
 from proxy.kill.job import kill
 from proxy.kill.jobs import job_directory, job_history, unfinished_jobs
 from proxy.kill.journal import Journal
@@ -588,6 +592,77 @@ async def test_while_one_bot_is_killed_the_account_is_killed_for_what_the_others
     assert desk.stopped("main")
 
 
+@pytest.mark.parametrize(("sender", "jobs"), [("maker", 2), ("grid", 4)])
+def test_the_kill_of_a_bot_waits_for_its_own_requests_alone(tmp_path: Path, sender: str, jobs: int) -> None:
+    async def one() -> None:
+        store, venue = SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0, quiet=True)
+        hold = a_hold("d1", HoldStatus.UNKNOWN)
+        store.under_way["main"] = (replace(hold, hold=replace(hold.hold, bot=sender)),)
+        desk = a_desk(tmp_path, store, venue)
+        desk.roster = replace(
+            desk.roster, traders=lambda: [("grid", "main"), ("maker", "main")], bot_hands=lambda bot, account: venue
+        )
+        blocked = await desk.press(GRID, "ann", "stop")
+        await desk.runs.join()
+        assert await desk.again(GRID, "main", PURSUER, "again")
+        await desk.runs.join()
+        assert [each.bot for each in blocked.in_flight.sent] == (["grid"] if sender == "grid" else [])
+        assert len([*job_history(tmp_path, "main", "grid")]) == jobs, "it was killed again for what another has sent"
+        blocked = await desk.press(MAIN, "ann", "all of it")
+        assert [each.bot for each in blocked.in_flight.sent] == [sender]
+        await desk.runs.join()
+
+    in_virtual_time(one())
+
+
+def test_a_narrower_press_is_answered_while_the_wider_one_is_at_another_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
+
+    async def one() -> None:
+        main, second = (SimulatedVenue(3, fault_share=0, quiet=True, name=name) for name in ("main", "second"))
+        second.away = {"positions"}
+        desk, loop = a_desk(tmp_path, SimulatedStore(random.Random(5)), main, second), asyncio.get_running_loop()
+        answered = dict[Scope, float]()
+
+        async def press(scope: Scope, after_s: float) -> None:
+            await asyncio.sleep(after_s)
+            async for told in line.KillLine(tmp_path, desk, desk.roster.accounts)._kill(scope, "ann", "stop"):
+                assert told.get("following", []) == []
+            answered[scope] = loop.time()
+
+        await asyncio.gather(press(DESK, 0), press(MAIN, 0.5))
+        assert answered[MAIN] < 10 < answered[DESK]
+        await desk.runs.join()
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_the_last_word_of_a_kill_that_was_followed_tells_what_was_done_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
+
+    async def one() -> None:
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        venue = SimulatedVenue(3, fault_share=0, quiet=True, hedged=True)
+        venue.positions["BTCUSDT", PositionSide.LONG] = Decimal(30)
+        venue.plain["o1"] = "BTCUSDT"
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, venue, events=events)
+        said = [told async for told in line.KillLine(tmp_path, desk, desk.roster.accounts)._kill(DESK, "ann", "stop")]
+        await desk.runs.join()
+        for (account,) in (said[-1]["report"]["accounts"], events[-1][1]["accounts"]):
+            assert (account["cancelled"], account["reason"]) == (1, "stop")
+            assert [(each["symbol"], each["filled"]) for each in account["closed"]] == [("BTCUSDT", "30.0")]
+            assert account["exposed_ms"] < 5_000 < OVER_AFTER_S * 1000 < account["flat_ms"] < account["verified_ms"]
+        assert [journal.job.reason for journal in job_history(tmp_path, "main")] == [IN_FLIGHT_OVER, "stop"]
+
+    in_virtual_time(one())
+
+
 def test_f23_damage_to_the_epoch_ends_no_pursuit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock: list[Clock] = []
     monkeypatch.setattr(proxy.kill.job, "Clock", lambda: clock[0])
@@ -1021,6 +1096,9 @@ def test_of_a_press_some_of_whose_accounts_are_followed_alone_those_stay_owed(tm
         await asyncio.sleep(7)
         assert not desk.busy("second"), "it has not ended yet"
         assert json.loads(note.read_bytes()) == {"by": "ann", "accounts": ["main"]}
+        assert await desk.again(DESK, "second", PURSUER, "it trades again")
+        await asyncio.sleep(0)
+        assert json.loads(note.read_bytes()) == {"by": "ann", "accounts": ["main", "second"]}, "she had pressed"
         await desk.runs.join()
         assert not note.exists()
 

@@ -56,7 +56,7 @@ class World:
         self.main.positions["BTCUSDT", PositionSide.BOTH] = Decimal("0.3")
         self.store.under_way.clear()
 
-    async def press(self, *, has_store: bool = True) -> KillReport:
+    async def press(self, *, has_store: bool = True, bot: str | None = None) -> KillReport:
         async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
             return await kill(self.data_dir, DESK, hands, "ann", reason, latch=latch, whole=anew, anew=anew)
 
@@ -65,7 +65,7 @@ class World:
 
         store = cast("WardenStore", self.store) if has_store else None
         return await kill_followed(
-            once, [self.main, self.other], "stop", latch=latch, store=store, say=self.said.append
+            once, [self.main, self.other], "stop", bot=bot, latch=latch, store=store, say=self.said.append
         )
 
     def jobs(self, account: str) -> int:
@@ -100,6 +100,19 @@ def test_what_the_store_calls_over_is_not_waited_for(tmp_path: Path) -> None:
         report = await world.press()
         assert world.main.loop.time() < OVER_AFTER_S and world.said == []
         assert report.phase is Phase.FLAT and report.in_flight is not None and report.in_flight.known
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize(("bot", "waits"), [("trend", False), ("grid", True), (None, True)])
+def test_the_kill_of_a_bot_waits_for_its_own_requests_alone(tmp_path: Path, bot: str | None, waits: bool) -> None:
+    async def one() -> None:
+        world = World(tmp_path)
+        world.holds(HoldStatus.UNKNOWN)
+        report = await world.press(bot=bot)
+        assert (world.main.loop.time() > OVER_AFTER_S, world.jobs("main")) == ((True, 2) if waits else (False, 1))
+        assert report.in_flight is not None and report.in_flight.known
+        assert [each.bot for each in report.in_flight.sent] == (["grid"] if waits else [])
 
     in_virtual_time(one())
 
@@ -228,14 +241,17 @@ def test_a_share_that_nobody_reads_again_is_not_believed_once_something_of_the_b
                 store.under_way["main"] = sent
 
         press = asyncio.create_task(
-            kill_followed(once, [hands], "stop", latch=latch, store=cast("WardenStore", store), say=lambda _: None)
+            kill_followed(
+                once, [hands], "stop", bot="grid", latch=latch, store=cast("WardenStore", store), say=lambda _: None
+            )
         )
         if interrupted:
             await asyncio.sleep(10)
+        if interrupted and not press.done():
             press.cancel()
             with pytest.raises(asyncio.CancelledError) as called_off:
                 await press
-            assert isinstance(called_off.value, CalledOff) is trusted
+            assert not trusted and not isinstance(called_off.value, CalledOff)
         else:
             await press
             assert kills == [Decimal("0.3"), *([] if trusted else [None])]

@@ -88,7 +88,7 @@ class Desk:
             over=frozenset({"of-yesterday"}),
         )
 
-    def working(self, bot: str | None) -> frozenset[str]:
+    def answering(self, scope: Scope) -> frozenset[str]:
         self.follows -= 1
         return frozenset({"main", "of-another-scope"}) if self.follows >= 0 else frozenset()
 

@@ -28,6 +28,7 @@ from proxy.kill.pursuit import (
     READ_EVERY_S,
     Pursuit,
 )
+from proxy.kill.readings import FeedShows
 from proxy.kill.runner import Clock
 from proxy.kill.tries import PURSUER
 from proxy.store.fence import DESK, Fence, Scope
@@ -43,6 +44,7 @@ from tests.proxy.kill.virtual_time import in_virtual_time
 
 SOON_S = 5.0
 DUST = Decimal("0.04")
+SOMETHING = FeedShows(legs=frozenset({"something"}))
 RESERVE_LEAST = 2_400 * SHARE_LEAST
 """What any policy keeps for kills of an address's minute at Binance."""
 
@@ -54,11 +56,11 @@ class Venue(SimulatedVenue):
     calls = 0
 
     @property
-    def feed(self) -> frozenset[str]:
+    def feed(self) -> FeedShows:
         """What its stream would have told."""
         legs = (f"{symbol}/{side} {quantity}" for (symbol, side), quantity in self.positions.items() if quantity)
         conditionals = (order.order_id for order in self.conditionals)
-        return frozenset((*legs, *self.plain, *conditionals, *self.algos))
+        return FeedShows(frozenset((*self.plain, *conditionals, *self.algos)), frozenset(legs))
 
     async def _arrive(self, *, reading: bool) -> None:
         self.calls += 1
@@ -77,12 +79,13 @@ class Stops(Venue):
         self.sent_stops = 0
 
     @property
-    def feed(self) -> frozenset[str]:
-        return super().feed | {stop.order_id for stop in self.stops}
+    def feed(self) -> FeedShows:
+        told = super().feed
+        return replace(told, orders=told.orders | {stop.order_id for stop in self.stops})
 
-    def send_stop(self, client_order_id: str) -> None:
+    def send_stop(self, client_order_id: str, symbol: str = "BTCUSDT") -> None:
         self.sent_stops += 1
-        stop = RestingOrder(symbol="BTCUSDT", order_id=f"s{self.sent_stops}", client_order_id=client_order_id)
+        stop = RestingOrder(symbol=symbol, order_id=f"s{self.sent_stops}", client_order_id=client_order_id)
         self.stops = (*self.stops, stop)
 
     async def survey(self, *, orders: bool = True) -> Reading:
@@ -132,7 +135,7 @@ async def pursued(desk: Desk, clock: Any, *, feed: bool = True) -> AsyncIterator
         data_dir=desk.data_dir,
         desk=desk,
         record=desk.record,
-        shows=lambda _: desk.venue.feed if feed else frozenset(),
+        shows=lambda _: desk.venue.feed if feed else FeedShows(),
         tags=lambda account: client_ids.tags(account, ("grid",)),
         now=clock.now,
     )
@@ -504,6 +507,94 @@ def test_a_bots_stop_stays_while_the_positions_are_not_read(tmp_path: Path) -> N
     in_virtual_time(one())
 
 
+def test_a_bots_stop_stays_while_the_feed_shows_a_position_that_an_old_list_does_not(tmp_path: Path) -> None:
+    class OldList(Stops):
+        old_until = 0.0
+
+        async def survey(self, *, orders: bool = True) -> Reading:
+            reading = await super().survey(orders=orders)
+            return replace(reading, positions=()) if self.loop.time() < self.old_until else reading
+
+    async def one() -> None:
+        venue = OldList(3, fault_share=0, quiet=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            await asyncio.sleep(15)
+            venue.old_until = venue.loop.time() + 12
+            venue.enter("BTCUSDT")
+            venue.send_stop(f"{client_ids.tag('main', 'grid')}protects")
+            await asyncio.sleep(11)
+            assert venue.stops and not venue.flat, "the stop of a position that stands was cancelled"
+            await until_flat(venue, venue.old_until)
+        assert not venue.stops and desk.events == {"kill.shown_again": 1}
+
+    in_virtual_time(one())
+
+
+def test_a_position_is_news_at_once_though_a_bots_stop_was_just_cancelled(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Stops(3, fault_share=0, quiet=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            await asyncio.sleep(15)
+            venue.send_stop(f"{client_ids.tag('main', 'grid')}keep")
+            await asyncio.sleep(HINTED_EVERY_S + 2)
+            assert not venue.stops
+            venue.enter("BTCUSDT")
+            await until_flat(venue, venue.loop.time())
+
+    in_virtual_time(one())
+
+
+def test_a_bots_stop_is_not_cancelled_once_its_scope_was_let_go_on(tmp_path: Path) -> None:
+    class LetGo(Stops):
+        let_go = staticmethod(lambda: None)
+
+        async def cancel(self, step: CancelStep) -> None:
+            await super().cancel(step)
+            self.let_go()
+
+    async def one() -> None:
+        venue = LetGo(3, fault_share=0, quiet=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        venue.let_go = lambda: desk.fence.release(DESK)  # type: ignore[method-assign, assignment]
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            venue.send_stop(f"{client_ids.tag('main', 'grid')}{symbol}", symbol)
+        async with pursued(desk, clock):
+            await asyncio.sleep(2 * READ_EVERY_S)
+        assert [stop.symbol for stop in venue.stops] == ["ETHUSDT"]
+        assert desk.events == {"kill.exits_cancelled": 1}
+
+    in_virtual_time(one())
+
+
+def test_a_cancel_of_a_bots_stop_is_told_when_the_exchange_has_taken_it(tmp_path: Path) -> None:
+    class Deaf(Stops):
+        deaf = True
+
+        async def cancel(self, step: CancelStep) -> None:
+            if self.deaf:
+                raise VenueUnavailable("status 503, code -1008")
+            await super().cancel(step)
+
+    async def one() -> None:
+        venue = Deaf(3, fault_share=0, quiet=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            venue.send_stop(f"{client_ids.tag('main', 'grid')}keep")
+            await asyncio.sleep(3 * READ_EVERY_S)
+            assert venue.stops and desk.events == {}, "what failed was told as done"
+            venue.deaf = False
+            await asyncio.sleep(READ_EVERY_S + SOON_S)
+        assert not venue.stops and desk.events == {"kill.exits_cancelled": 1}
+
+    in_virtual_time(one())
+
+
 def test_f25_a_restart_does_not_begin_the_count_anew_and_a_press_does(tmp_path: Path) -> None:
     async def one() -> None:
         venue = Venue(3, fault_share=0)
@@ -548,9 +639,7 @@ def test_a_flat_account_is_read_seldom_even_while_its_feed_shows_what_cannot_be_
         await kill(tmp_path, DESK, [venue], "ann", "stop")
         venue.positions[next(iter(venue.positions))] = Decimal("0.05")  # Below the smallest order.
         calls = venue.calls
-        pursuit = Pursuit(
-            data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: frozenset({"something"}), now=clock.now
-        )
+        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: SOMETHING, now=clock.now)
         running = asyncio.create_task(pursuit.run())
         await asyncio.sleep(20 * READ_EVERY_S)
         running.cancel()
@@ -586,7 +675,7 @@ def test_what_the_feed_shows_and_the_exchange_does_not_is_not_read_each_time(tmp
             data_dir=tmp_path,
             desk=desk,
             record=desk.record,
-            shows=lambda _: frozenset({f"an order of {venue.loop.time()}"}),
+            shows=lambda _: FeedShows(orders=frozenset({f"an order of {venue.loop.time()}"})),
             now=clock.now,
         )
         running = asyncio.create_task(pursuit.run())
@@ -606,9 +695,7 @@ def test_the_feed_of_an_account_that_others_trade_on_does_not_contradict_a_kille
         await kill(tmp_path, Scope(bot="grid"), [part], "ann", "stop")
         assert part.flat
         calls = part.calls
-        pursuit = Pursuit(
-            data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: frozenset({"something"}), now=clock.now
-        )
+        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: SOMETHING, now=clock.now)
         running = asyncio.create_task(pursuit.run())
         await asyncio.sleep(10 * READ_EVERY_S)
         assert desk.events == {}, "a bot's part was compared with the whole account"
