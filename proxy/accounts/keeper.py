@@ -23,6 +23,7 @@ from proxy.accounts.feed import Feed
 from proxy.accounts.news import News
 from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.accounts.under_way import outwait_s
 from proxy.accounts.unresolved import Unresolved
 from proxy.accounts.venue_account import VenueAccount
 from proxy.store.client import STORE_TROUBLE
@@ -33,9 +34,6 @@ log = logging.getLogger("perpguard.accounts")
 
 EXPECTED_MAX: Final = 10_000
 """Requests whose outcome may still come; the full survey covers whatever is forgotten."""
-
-REPLY_TIMEOUT_S: Final = 10.0
-"""No request the gates sent before a store was lost can still be under way after this long."""
 
 LOOK_EVERY_S: Final = 0.5
 ASK_EVERY_S: Final = 2.0
@@ -103,6 +101,7 @@ class AccountKeeper:
         self._healed = 0
         self._expected: dict[str, set[str | None]] = {}
         self._lost = False
+        self._losses = 0
         self._said_at = float("-inf")
         self._forgotten = 0
         self._unresolved = Unresolved(hands, store)
@@ -166,6 +165,7 @@ class AccountKeeper:
     def distrust_store(self) -> None:
         """The store may have lost what it knew: it is filled anew without waiting until it says so."""
         self._lost = True
+        self._losses += 1
         self._plan.soon()
 
     def survey_soon(self) -> None:
@@ -195,6 +195,7 @@ class AccountKeeper:
         began_us, since = await self._store.now_us(), time.monotonic() - SETTLE_LAG_S
         answer = await self._unresolved.ask(self.name, began_us)
         survey = await self._hands.survey(self._now())
+        self._check_store()
         if live and doubts == self._doubts and self._books.stale:
             # Everything since this survey began has been heard, or waits to be: from here on the stream tells.
             self._books.stale, self._why = False, ""
@@ -215,6 +216,7 @@ class AccountKeeper:
         answer = await self._unresolved.ask(self.name, began_us)
         survey = await self._hands.survey_symbols(symbols, base)
         over = await self._covered(answer.resolved, symbols)
+        self._check_store()
         merged = await self._books.survey(
             survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
         )
@@ -258,7 +260,7 @@ class AccountKeeper:
             self._turned(0.0)
             pause = 0.0
             try:
-                if self._lost:
+                while self._lost:
                     await self._refill()
                 if self._plan.whole_is_due:
                     await self.survey()
@@ -290,8 +292,8 @@ class AccountKeeper:
             await self._say()
 
     async def _say(self, resolved: Sequence[str] = ()) -> None:
-        """Publish the book. What the store does not take now, it is told again."""
-        while True:
+        """Publish the book. What the store does not take now, it is told again; one that was lost, by a survey."""
+        while not self._lost:
             try:
                 if await self._books.publish(alive_at=self._alive_at, resolved=resolved):
                     self._said_at = time.monotonic()
@@ -417,17 +419,31 @@ class AccountKeeper:
             return None
         return self._now() - timedelta(seconds=silent_s)
 
+    def _check_store(self) -> None:
+        """Raises ``EpochLost`` where the store was lost and is not filled anew. Another account's epoch may be there:
+        under it all would be believed, before this account's old requests are over."""
+        if self._lost:
+            raise EpochLost
+
     async def _refill(self) -> None:
         """The store lost what it knew, holds included. Nothing is published before every old request is over.
 
-        The holds that are there may be copies of another server's, timed by its clock.
+        The holds that are there may be copies of another server's, timed by its clock. Where the store is lost once
+        more meanwhile, it stays lost: what was read and waited for is of the one before.
         """
-        log.warning("the store lost its epoch; surveying %s anew after %s s", self.name, REPLY_TIMEOUT_S)
+        losses = self._losses
         self._books.forget()
         holds = await self._store.holds(self.name)
-        await asyncio.sleep(REPLY_TIMEOUT_S)
+        wait_s = outwait_s(holds)
+        log.warning("the store lost its epoch; surveying %s anew after %s s", self.name, wait_s)
+        self._turned(wait_s)
+        await asyncio.sleep(wait_s)
+        if self._losses != losses:
+            return
         await self._store.forget_times(self.name, holds)
         self._unresolved.begin_anew()
+        if self._losses != losses:
+            return
         await self._store.begin_epoch()
-        self._lost = False
+        self._lost = self._losses != losses
         self._plan.soon()

@@ -109,9 +109,10 @@ class Unresolved:
                 resolved.append(hold_id)
                 missing = [each for each, fate in zip(aged.hold.orders, fates, strict=True) if fate is _Fate.MISSING]
                 names = frozenset(order.client_order_id for order in missing)
+                first_us = self._misses[hold_id].first_us  # Who else surveys may forget it while the store is told.
                 await self._store.forget_unreported(account, hold_id, names)
                 if _Fate.ARRIVED not in fates:
-                    absent.append((hold_id, self._misses[hold_id].first_us))
+                    absent.append((hold_id, first_us))
         return Answer(tuple(resolved), tuple(absent))
 
     def forget(self, resolved: Sequence[str]) -> None:

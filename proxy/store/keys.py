@@ -172,10 +172,14 @@ class Keys:
         """Document: the account as it was when the store was distrusted. The next warden begins there; no gate asks."""
         return last_of(self.account(account))
 
+    def doubted(self, account: str) -> str:
+        """String: there from when the store was distrusted until nobody need doubt the times of the account's holds."""
+        return self._key(f"doubted:{account}")
+
     def of_account(self, account: str) -> tuple[str, ...]:
         """Everything that is of one account alone; its document, where that is put aside, and its record first."""
         own = (self.account, self.last_account, self.record, self.holds, self.unreported, self.owners)
-        more = (self.owners_by_age, self.timers, self.running_timers)
+        more = (self.owners_by_age, self.timers, self.running_timers, self.doubted)
         return tuple(key(account) for key in (*own, *more))
 
     def markets(self, venue: str) -> str:

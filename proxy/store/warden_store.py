@@ -145,6 +145,11 @@ class WardenStore(Publications):
         """Whether the store remembers being filled by a warden."""
         return bool(await self._redis.exists(self._keys.epoch))
 
+    async def is_doubted(self, accounts: Sequence[str]) -> bool:
+        """Whether nobody has gone through the holds of one of these since the store was distrusted (``forget_times``).
+        The epoch does not tell: it is of all accounts, and begun for the first of them."""
+        return bool(accounts) and bool(await self._redis.exists(*map(self._keys.doubted, accounts)))
+
     async def run_id(self) -> str:
         """Which server process answers: another one may not know what the last one was told."""
         info: Any = await self._redis.info("server")
@@ -163,10 +168,11 @@ class WardenStore(Publications):
         await self._redis.set(self._keys.filled, run_id)
 
     async def distrust(self, accounts: Sequence[str]) -> None:
-        """Forget the epoch, and put the accounts aside: gates refuse entries until the next survey was published."""
+        """Forget the epoch, and put the accounts aside: gates refuse entries until the next survey was published. Their
+        holds may have been timed by another clock, until ``forget_times``."""
         keys = [self._keys.epoch]
         for account in accounts:
-            keys += (self._keys.account(account), self._keys.last_account(account))
+            keys += (self._keys.account(account), self._keys.last_account(account), self._keys.doubted(account))
         await run_script(self._redis, self._distrust, keys, [])
 
     async def now_us(self) -> int:
@@ -287,7 +293,8 @@ class WardenStore(Publications):
         Nothing that they ask for may be under way any more: an older order of their name passes for theirs.
         """
         arguments = [each for aged in holds for each in (aged.hold.hold_id, aged.at_us)]
-        await run_script(self._redis, self._untime, [self._keys.holds(account)], arguments)
+        keys = [self._keys.holds(account), self._keys.doubted(account)]
+        await run_script(self._redis, self._untime, keys, arguments)
 
     async def lose(self, account: str, hold: Hold, at: datetime) -> None:
         """The gate that made this hold is gone, and with it the bot's answer: nobody knows what became of it."""

@@ -17,7 +17,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from proxy.accounts.keeper import REPLY_TIMEOUT_S
+from proxy.accounts.under_way import outwait_s
 from proxy.control.history import History
 from proxy.policy.in_force import NotKept
 from proxy.settings import Settings
@@ -128,7 +128,8 @@ class Warden:
 
         A store without an epoch beside an archive with records has lost something, and so may have one that is another
         server than the one that was filled: requests of before may still be under way, and nothing is published until
-        they must be over. Where it is another server, the gates were away with the last: no bot could renew a lease.
+        they must be over. So it is where an earlier warden began an epoch, and ended before it had gone through every
+        account's holds. Where it is another server, the gates were away with the last: no bot could renew a lease.
         """
         while True:
             try:
@@ -139,7 +140,7 @@ class Warden:
                     await self._store.distrust(list(self._desk.accounts))
                 if filled != run_id:
                     self._desk.leases.store_was_away()
-                if not await self._store.has_epoch():
+                if not await self._store.has_epoch() or await self._store.is_doubted(list(self._desk.accounts)):
                     await self._outwait_requests()
                 await self._desk.overrides.take_up()
                 await self._desk.rearming.load()
@@ -170,9 +171,10 @@ class Warden:
         """Until none of before can be under way. The holds that were there may be copies of another server's, timed by
         its clock, also where it was an earlier warden that found this one in its place."""
         held = {name: await self._store.holds(name) for name in self._desk.accounts}
-        if not self._scribe.is_empty:
-            log.warning("the store was restarted; entries are refused for another %s s", REPLY_TIMEOUT_S)
-            await asyncio.sleep(REPLY_TIMEOUT_S)
+        if any(held.values()) or not self._scribe.is_empty:
+            wait_s = outwait_s(aged for holds in held.values() for aged in holds)
+            log.warning("the store was restarted; entries are refused for another %s s", wait_s)
+            await asyncio.sleep(wait_s)
         for name, holds in held.items():
             await self._store.forget_times(name, holds)
 
@@ -245,14 +247,14 @@ class Warden:
                 run_id, filled = await self._store.server()
                 if run_id != self._filled:
                     log.warning("the store is another process than before; accounts are surveyed anew")
+                    for pieces in self._desk.accounts.values():
+                        pieces.keeper.distrust_store()  # Before the epoch goes: one waiting to begin it must not then.
                     await self._take_over()
                     self._desk.leases.store_was_away()
                     await self._desk.rearming.publish()
                     await self._store.distrust(list(self._desk.accounts))
                     await self._desk.overrides.take_up()
                     await self._policies.publish()
-                    for pieces in self._desk.accounts.values():
-                        pieces.keeper.distrust_store()
                 if filled != run_id:
                     await self._keys.publish()
                     for venue in self._desk.venues.values():

@@ -1,6 +1,6 @@
 -- Of these holds nobody knows the times any more, which is 0: another server's clock took them. One that has changed
--- since it was read was timed by this server's.
--- KEYS: 1 holds
+-- since it was read was timed by this server's. The account's holds are in doubt no more.
+-- KEYS: 1 holds 2 the account's mark of doubt
 -- ARGV: of each hold its id and the time that was read
 for i = 1, #ARGV, 2 do
   local state = redis.call('HGET', KEYS[1], ARGV[i])
@@ -11,4 +11,5 @@ for i = 1, #ARGV, 2 do
     end
   end
 end
+redis.call('DEL', KEYS[2])
 return 1

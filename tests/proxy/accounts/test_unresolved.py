@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.accounts import keeper as keepers
+from proxy.accounts import under_way
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.payloads import PlacedOrder
 from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, QUESTIONS_MAX, Answer, Unresolved
+from proxy.gate import upstream
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore
@@ -109,7 +111,8 @@ LAG_MS = 5 * CLOCKS_APART_MAX_MS
 
 def on_a_store_that_lags(venue: Venue, warden: WardenStore, monkeypatch: pytest.MonkeyPatch) -> AccountKeeper:
     """A keeper that surveys the account anew as after a failover, to a store whose clock is ``LAG_MS`` behind."""
-    monkeypatch.setattr(keepers, "REPLY_TIMEOUT_S", 0)
+    for wait in ("REPLY_TIMEOUT_S", "UNDER_WAY_MAX_S"):
+        monkeypatch.setattr(under_way, wait, 0)
     nothing: Any = None
     hands: Any = venue
     return AccountKeeper(
@@ -273,7 +276,7 @@ async def test_what_is_held_while_a_failover_is_waited_out_is_timed_by_the_new_c
     """Exits pass meanwhile: of one that is under way still, an older order of its name tells nothing."""
     warden, _ = lost
     keeper = on_a_store_that_lags(Venue(None), warden, monkeypatch)
-    monkeypatch.setattr(keepers, "REPLY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.2)
     refilling = asyncio.create_task(keeper._refill())
     await asyncio.sleep(0.1)
     gate = GateStore(server.url, request.node.name, timeout_s=2.0)
@@ -281,6 +284,52 @@ async def test_what_is_held_while_a_failover_is_waited_out_is_timed_by_the_new_c
     await refilling
     await gate.aclose()
     assert [aged.at_us > 0 for aged in await warden.holds("demo")] == [False, True]
+
+
+def test_a_request_may_wait_for_a_connection_then_for_its_answer_and_be_executed_after_that() -> None:
+    waits = (upstream.POOL_TIMEOUT_S, upstream.CONNECT_TIMEOUT_S, upstream.REPLY_TIMEOUT_S, under_way.LATE_S)
+    assert sum(waits) == under_way.UNDER_WAY_MAX_S == 19
+
+
+@pytest.mark.parametrize(("status", "wait_s"), [("PENDING", 0.4), ("UNKNOWN", 0.4), ("ACCEPTED", 0.0), ("", 0.0)])
+async def test_no_hold_is_untimed_while_its_request_may_be_under_way(
+    server: EmbeddedStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, status: str, wait_s: float
+) -> None:
+    """An older order of its name would pass for the one on the wire, and the hold be let go."""
+    gate, warden = GateStore(server.url, request.node.name, timeout_s=2.0), WardenStore(server.url, request.node.name)
+    if status:
+        await gate.hold(a_request("h1"))
+    if status not in ("", "PENDING"):
+        await gate.settle("demo", "h1", status, [])
+    keeper = on_a_store_that_lags(Venue(None), warden, monkeypatch)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.4)
+    began = time.monotonic()
+    await keeper._refill()
+    assert wait_s <= time.monotonic() - began < wait_s + 0.39
+    assert [aged.at_us for aged in await warden.holds("demo")] == [0] * bool(status)
+    await gate.aclose()
+    await warden.aclose()
+
+
+async def test_who_asks_meanwhile_may_find_the_hold_gone(lost: tuple[WardenStore, int]) -> None:
+    """Another survey, or one that begins anew after a failover, forgets it while the store is told."""
+    warden, now_us = lost
+    unresolved = Unresolved(Venue(None), cast(Any, SlowToForget(warden, lambda: unresolved.forget(("h1",)))))
+    for _ in range(MISSES_MIN - 1):
+        await unresolved.ask("demo", now_us)
+    answer = await unresolved.ask("demo", now_us + MISSES_SPAN_US)
+    assert (answer.resolved, answer.absent) == (("h1",), (("h1", now_us),))
+
+
+class SlowToForget:
+    """A store that takes so long to forget an order that something else happens."""
+
+    def __init__(self, warden: WardenStore, meanwhile: Callable[[], None]) -> None:
+        self.holds = warden.holds
+        self._meanwhile = meanwhile
+
+    async def forget_unreported(self, account: str, hold_id: str, names: frozenset[str]) -> None:
+        self._meanwhile()
 
 
 async def test_nothing_is_asked_while_a_failover_is_waited_out(

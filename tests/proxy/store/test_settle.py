@@ -80,6 +80,18 @@ async def test_a_lost_answer_does_not_make_a_hold_younger(gate, warden):
     assert taken.at_us > made.at_us
 
 
+async def test_each_account_is_in_doubt_until_its_own_holds_were_gone_through(warden, raw, keys):
+    assert not await warden.is_doubted(["demo", "other"]) and not await warden.is_doubted([])
+    await warden.distrust(["demo", "other"])
+    assert not await warden.is_doubted([]) and not await warden.is_doubted(["a third"])
+    await warden.forget_times("demo", ())
+    await warden.begin_epoch()
+    assert [await warden.is_doubted([name]) for name in ("demo", "other")] == [False, True]
+    assert await warden.is_doubted(["demo", "other"])
+    await warden.forget_times("other", ())
+    assert not await raw.exists(keys.doubted("demo"), keys.doubted("other"))
+
+
 async def test_of_holds_that_another_clock_timed_nobody_knows_when_until_they_change(gate, warden):
     for name in ("pending", "taken", "lost", "settled"):
         await gate.hold(a_request(name))

@@ -12,9 +12,15 @@ from typing import Any
 import pytest
 
 import proxy.warden.loops
+from proxy.accounts import under_way
 from proxy.policy.in_force import NotKept
 from proxy.store.ownership import DeskTaken, TakenOver
 from proxy.warden.loops import Warden
+from rules.snapshot import HoldStatus
+
+
+def a_hold(status: HoldStatus) -> Any:
+    return SimpleNamespace(hold=SimpleNamespace(status=status))
 
 
 class Told:
@@ -30,7 +36,9 @@ class Told:
         self.taken: list[tuple[str, dict[str, Any]]] = []
         self.epoch = True
         self.is_empty = True
-        self.untimed: list[tuple[str, ...]] = []
+        self.untimed: list[tuple[Any, ...]] = []
+        self.doubted = False
+        self.held: tuple[Any, ...] = (a_hold(HoldStatus.UNKNOWN),)
 
     async def claim(self, where: str) -> None:
         assert where.endswith(":/nowhere")
@@ -77,10 +85,14 @@ class Told:
     async def begin_epoch(self) -> None:
         self.said.append("epoch")
 
-    async def holds(self, account: str) -> tuple[str, ...]:
-        return (f"a hold of {account}",)
+    async def is_doubted(self, accounts: list[str]) -> bool:
+        assert accounts == ["main"] or not accounts
+        return self.doubted
 
-    async def forget_times(self, account: str, holds: tuple[str, ...]) -> None:
+    async def holds(self, account: str) -> tuple[Any, ...]:
+        return self.held
+
+    async def forget_times(self, account: str, holds: tuple[Any, ...]) -> None:
         self.said.append("untimed")
         self.untimed.append(holds)
 
@@ -264,16 +276,28 @@ async def test_who_comes_first_after_an_outage_leaves_the_guard_that_had_the_des
 
 
 @pytest.mark.parametrize(
-    ("filled", "epoch", "doubted"),
-    [("first", True, True), ("second", False, True), ("second", True, False), ("", True, False)],
-    ids=["another server", "filled by a warden that died before it was surveyed", "the same", "a new one"],
+    ("filled", "epoch", "marked", "doubted"),
+    [
+        ("first", True, False, True),
+        ("second", False, False, True),
+        ("second", True, True, True),
+        ("second", True, False, False),
+        ("", True, False, False),
+    ],
+    ids=[
+        "another server",
+        "filled by a warden that died before it was surveyed",
+        "by one that died before every account's holds were gone through",
+        "the same",
+        "a new one",
+    ],
 )
 async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clock(
-    monkeypatch: pytest.MonkeyPatch, filled: str, epoch: bool, doubted: bool
+    monkeypatch: pytest.MonkeyPatch, filled: str, epoch: bool, marked: bool, doubted: bool
 ) -> None:
-    monkeypatch.setattr(proxy.warden.loops, "REPLY_TIMEOUT_S", 0)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0)
     told = Told("second", filled)
-    told.epoch, told.is_empty = epoch, False
+    told.epoch, told.doubted, told.is_empty = epoch, marked, False
     warden = a_warden(told)
     warden._take_up = told.teller("taken up")
     warden._keys = SimpleNamespace(publish=told.teller("keys"))
@@ -286,15 +310,41 @@ async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clo
         watch=SimpleNamespace(load=lambda at: told.teller("scores")(), decay=lambda at: told.teller("decay")()),
     )
     await asyncio.wait_for(warden._until_store_answers(), 5)
-    assert told.untimed == ([("a hold of main",)] if doubted else [])
+    assert told.untimed == ([told.held] if doubted else [])
     assert not doubted or told.said.index("untimed") < told.said.index("epoch")
+
+
+@pytest.mark.parametrize(
+    ("held", "is_empty", "wait_s"),
+    [
+        ((HoldStatus.ACCEPTED, HoldStatus.PENDING), False, 0.4),
+        ((HoldStatus.UNKNOWN,), True, 0.4),
+        ((HoldStatus.ACCEPTED,), True, 0.2),
+        ((), False, 0.2),
+        ((), True, 0.0),
+    ],
+    ids=["one may be under way", "and the archive is new", "taken", "lost with the store", "nothing was ever sent"],
+)
+async def test_what_may_be_under_way_is_waited_out_before_its_times_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch, held: tuple[HoldStatus, ...], is_empty: bool, wait_s: float
+) -> None:
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.4)
+    monkeypatch.setattr(under_way, "REPLY_TIMEOUT_S", 0.2)
+    told = Told("second", "")
+    told.held, told.is_empty = tuple(map(a_hold, held)), is_empty
+    warden = a_warden(told)
+    warden._desk = SimpleNamespace(accounts={"main": None})
+    began = time.monotonic()
+    await warden._outwait_requests()
+    assert wait_s <= time.monotonic() - began < wait_s + 0.19
+    assert told.untimed == [told.held]
 
 
 async def test_no_account_s_keeper_waits_until_the_store_says_that_it_is_another() -> None:
     told = Told("second", "first")
     keeper = SimpleNamespace(distrust_store=lambda: told.said.append("keeper"))
     said = await watched(told, "first", {"main": SimpleNamespace(keeper=keeper)})
-    assert said.index("accounts") < said.index("keeper") < said.index("filled")
+    assert said.index("keeper") < said.index("accounts") < said.index("filled"), "none begins the epoch that goes"
 
 
 async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled() -> None:

@@ -1,0 +1,190 @@
+"""A store that was lost is filled anew account by account, and none is published before its own is done."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from proxy.accounts import under_way
+from proxy.accounts.bookkeeper import Bookkeeper
+from proxy.accounts.keeper import AccountKeeper
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.gate_store import GateStore
+from proxy.store.warden_store import EpochLost, WardenStore
+from rules.snapshot import Account
+from tests.proxy.store.builders import a_request, an_account_of
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedStore]:
+    with tempfile.TemporaryDirectory() as directory, EmbeddedStore(Path(directory)) as started:
+        yield started
+
+
+@pytest.fixture
+async def warden(server: EmbeddedStore, request: pytest.FixtureRequest) -> AsyncIterator[WardenStore]:
+    store = WardenStore(server.url, request.node.name)
+    await store.begin_epoch()
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wait in ("REPLY_TIMEOUT_S", "UNDER_WAY_MAX_S"):
+        monkeypatch.setattr(under_way, wait, 0.2)
+
+
+class Book:
+    """A book with nothing in it."""
+
+    surveyed: Any = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def account(self, *, version: int, as_of: datetime, stale: bool, markets: object) -> Account:
+        return an_account_of(version, name=self.name, as_of=as_of)
+
+    def unsettled(self) -> tuple[()]:
+        return ()
+
+
+class Hands:
+    """The account's reads; what happens ``meanwhile`` is told to whoever is asked."""
+
+    venue, venue_ms = "venue", 0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def survey(self, now: datetime) -> Any:
+        await self.meanwhile()
+
+    async def survey_symbols(self, symbols: frozenset[str], base: Account) -> Any:
+        await self.meanwhile()
+
+    async def meanwhile(self) -> None:
+        raise AssertionError("nothing is read here")
+
+
+def a_keeper(name: str, store: WardenStore, hands: Hands | None = None) -> AccountKeeper:
+    book: Any = Book(name)
+    books = Bookkeeper(book=book, desk="desk", store=store)
+    books._as_of = datetime.now(UTC)
+    nothing: Any = None
+    reads: Any = hands or Hands(name)
+    return AccountKeeper(
+        desk="desk",
+        hands=reads,
+        store=store,
+        now=lambda: datetime.now(UTC),
+        survey_every_s=15,
+        books=books,
+        record=nothing,
+        streams=False,
+    )
+
+
+async def lose(store: WardenStore, *keepers: AccountKeeper) -> None:
+    """What the warden does when it finds another server."""
+    for keeper in keepers:
+        keeper.distrust_store()
+    await store.distrust([keeper.name for keeper in keepers])
+
+
+async def test_an_account_is_not_published_under_the_epoch_that_another_has_begun(warden: WardenStore) -> None:
+    early, late = a_keeper("early", warden), a_keeper("late", warden)
+    await late._say()
+    assert await warden.account_version("late") == 1
+    await lose(warden, early, late)
+    await early._refill()
+    await late._say()
+    assert await warden.account_version("late") == 0
+    await late._refill()
+    await late._say()
+    assert await warden.account_version("late") == 2
+
+
+@pytest.mark.parametrize("symbols", [None, frozenset({"BTCUSDT"})], ids=["whole", "symbols"])
+async def test_what_was_read_while_the_store_was_lost_is_not_published(
+    warden: WardenStore, symbols: frozenset[str] | None
+) -> None:
+    hands = Hands("late")
+    early, late = a_keeper("early", warden), a_keeper("late", warden, hands)
+    published: list[Any] = []
+
+    async def survey(*survey: Any, **terms: Any) -> Any:
+        published.append(survey)
+        return SimpleNamespace(healed=())
+
+    async def meanwhile() -> None:
+        await lose(warden, early, late)
+        await early._refill()
+
+    late._books.account = an_account_of(1, name="late")
+    late._adopted = {}
+    books: Any = late._books
+    books.survey = survey
+    hands.meanwhile = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(EpochLost):
+        await (late.survey() if symbols is None else late._survey_symbols(symbols))
+    assert published == []
+
+
+async def test_the_store_is_in_doubt_until_every_account_s_holds_were_gone_through(warden: WardenStore) -> None:
+    """A warden that dies between them leaves an epoch, and holds that another clock timed."""
+    early, late = a_keeper("early", warden), a_keeper("late", warden)
+    accounts = ["early", "late"]
+    assert not await warden.is_doubted(accounts)
+    await lose(warden, early, late)
+    await early._refill()
+    assert await warden.has_epoch()
+    assert await warden.is_doubted(accounts)
+    await late._refill()
+    assert not await warden.is_doubted(accounts)
+
+
+async def test_a_second_failover_is_waited_out_from_its_own_beginning(
+    server: EmbeddedStore, warden: WardenStore, request: pytest.FixtureRequest
+) -> None:
+    """Exits pass meanwhile, and were timed by the server in between."""
+    gate = GateStore(server.url, request.node.name, timeout_s=2.0)
+    keeper = a_keeper("demo", warden)
+    await lose(warden, keeper)
+    refilling = asyncio.create_task(keeper._refill())
+    await asyncio.sleep(0.1)
+    await gate.hold(a_request("exit"))
+    await lose(warden, keeper)
+    await refilling
+    assert keeper._lost
+    assert not await warden.has_epoch()
+    assert await warden.is_doubted(["demo"])
+    await keeper._refill()
+    assert not keeper._lost
+    assert await warden.has_epoch()
+    assert [aged.at_us for aged in await warden.holds("demo")] == [0]
+    await gate.aclose()
+
+
+@pytest.mark.parametrize("step", ["forget_times", "begin_epoch"])
+async def test_a_failover_between_the_steps_of_filling_leaves_the_store_lost(warden: WardenStore, step: str) -> None:
+    keeper = a_keeper("demo", warden)
+    await lose(warden, keeper)
+    done = getattr(warden, step)
+
+    async def and_then(*given: Any) -> None:
+        await done(*given)
+        await lose(warden, keeper)
+
+    setattr(warden, step, and_then)
+    await keeper._refill()
+    assert keeper._lost
+    assert not await warden.has_epoch()
