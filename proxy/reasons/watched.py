@@ -13,7 +13,7 @@ from typing import Final
 from proxy.policy.left_out import RuleName, name_of
 from rules.decision import Breach, Decision
 from rules.engine import decide_batch
-from rules.model import Command
+from rules.model import Command, Intent
 from rules.policy import Asked, Bound, Policy
 from rules.ramp import WHOLE
 from rules.rule import Rule
@@ -41,6 +41,11 @@ def decide_watched(commands: Sequence[Command], snapshot: Snapshot, policy: Poli
     watching = _Watching(**{name: getattr(policy, name) for name in _FIELDS})
     object.__setattr__(watching, "items", [])
     decisions = decide_batch(commands, snapshot, watching)
+    items = dict(enumerate(watching.items[: len(commands)]))
+    if again := watching.items[len(commands) :]:
+        # An entry fell, and what is none was judged once more without the entries.
+        stays = (place for place, each in enumerate(decisions) if each.intent is not Intent.ENTRY)
+        items |= dict(zip(stays, again, strict=True))
     return tuple(
         Watched(
             command=command,
@@ -49,7 +54,7 @@ def decide_watched(commands: Sequence[Command], snapshot: Snapshot, policy: Poli
             bound=item.bound,
             asked=frozenset(item.asked),
         )
-        for command, decision, item in zip(commands, decisions, watching.items, strict=True)
+        for command, decision, item in zip(commands, decisions, items.values(), strict=True)
     )
 
 
@@ -77,7 +82,7 @@ class _Item:
 
 
 class _Watching(Policy):
-    """The engine asks what is bound to a command once for each, in sequence."""
+    """The engine asks what is bound to a command once for each, in sequence, and for some of a batch once more."""
 
     __slots__ = ("items",)
     items: list[_Item]

@@ -417,7 +417,12 @@ def test_an_interruption_of_the_job_itself_leaves_no_kill_under_way_in_the_store
     monkeypatch.setattr(DirectHands, "hand", hand)
     a_vault(data_dir, monkeypatch, "main")
     settings = Settings(venues={"binanceusdm": VenueSettings(url="http://127.0.0.1:9")})
-    code, stdout, stderr = press(data_dir, settings=settings)
+    # Whoever runs the tests in the background has them ignore what a terminal sends.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, stdout, stderr = press(data_dir, settings=settings)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == NOT_FLAT and stdout == "" and "interrupted: NOT KNOWN TO BE FLAT" in stderr
     assert runs == [True, False]
 
