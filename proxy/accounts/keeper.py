@@ -21,9 +21,9 @@ from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
 from proxy.accounts.feed import Feed
 from proxy.accounts.news import News
+from proxy.accounts.store_loss import StoreLoss
 from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
-from proxy.accounts.under_way import outwait_s
 from proxy.accounts.unresolved import Unresolved
 from proxy.accounts.venue_account import VenueAccount
 from proxy.store.client import STORE_TROUBLE
@@ -100,11 +100,10 @@ class AccountKeeper:
         self._adopted: dict[str, Any] | None = None
         self._healed = 0
         self._expected: dict[str, set[str | None]] = {}
-        self._lost = False
-        self._losses = 0
         self._said_at = float("-inf")
         self._forgotten = 0
         self._unresolved = Unresolved(hands, store)
+        self.loss = StoreLoss(hands.name, store, books, self._unresolved, turned)
 
     @property
     def name(self) -> str:
@@ -164,8 +163,7 @@ class AccountKeeper:
 
     def distrust_store(self) -> None:
         """The store may have lost what it knew: it is filled anew without waiting until it says so."""
-        self._lost = True
-        self._losses += 1
+        self.loss.came_again()
         self._plan.soon()
 
     def survey_soon(self) -> None:
@@ -195,7 +193,7 @@ class AccountKeeper:
         began_us, since = await self._store.now_us(), time.monotonic() - SETTLE_LAG_S
         answer = await self._unresolved.ask(self.name, began_us)
         survey = await self._hands.survey(self._now())
-        self._check_store()
+        self.loss.check()
         if live and doubts == self._doubts and self._books.stale:
             # Everything since this survey began has been heard, or waits to be: from here on the stream tells.
             self._books.stale, self._why = False, ""
@@ -216,7 +214,7 @@ class AccountKeeper:
         answer = await self._unresolved.ask(self.name, began_us)
         survey = await self._hands.survey_symbols(symbols, base)
         over = await self._covered(answer.resolved, symbols)
-        self._check_store()
+        self.loss.check()
         merged = await self._books.survey(
             survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
         )
@@ -260,15 +258,16 @@ class AccountKeeper:
             self._turned(0.0)
             pause = 0.0
             try:
-                while self._lost:
-                    await self._refill()
+                while self.loss.stands:
+                    await self.loss.refill()
+                    self._plan.soon()
                 if self._plan.whole_is_due:
                     await self.survey()
                     self._plan.whole_done()
                 elif symbols := self._plan.begin_symbols():
                     await self._survey_symbols(symbols)
             except EpochLost:
-                self._lost = True
+                self.loss.came()
             except VenueThrottled as trouble:
                 log.warning("survey of %s: %s", self.name, trouble)
                 pause = trouble.retry_after
@@ -293,7 +292,7 @@ class AccountKeeper:
 
     async def _say(self, resolved: Sequence[str] = ()) -> None:
         """Publish the book. What the store does not take now, it is told again; one that was lost, by a survey."""
-        while not self._lost:
+        while not self.loss.stands:
             try:
                 if await self._books.publish(alive_at=self._alive_at, resolved=resolved):
                     self._said_at = time.monotonic()
@@ -301,7 +300,7 @@ class AccountKeeper:
                         await self._forget_spent()
                 return
             except EpochLost:
-                self._lost = True
+                self.loss.came()
                 self.survey_soon()
                 return
             except STORE_TROUBLE as trouble:
@@ -344,7 +343,7 @@ class AccountKeeper:
 
     async def _ask(self) -> None:
         """Holds of unknown fate, and acknowledged ones the stream has not turned into orders."""
-        if self._lost:
+        if self.loss.stands:
             return  # Another clock may have timed them: a filled order would be missed.
         now_us = await self._store.now_us()
         before_us = now_us - int(LINGER_MAX_S * 1e6)
@@ -382,7 +381,7 @@ class AccountKeeper:
                 await self._books.take_up()
                 return
             except EpochLost:
-                self._lost = True
+                self.loss.came()
                 return
             except STORE_TROUBLE as trouble:
                 log.warning("the store does not answer: %s", type(trouble).__name__)
@@ -418,32 +417,3 @@ class AccountKeeper:
         if not self._live or silent_s is None or not math.isfinite(silent_s):
             return None
         return self._now() - timedelta(seconds=silent_s)
-
-    def _check_store(self) -> None:
-        """Raises ``EpochLost`` where the store was lost and is not filled anew. Another account's epoch may be there:
-        under it all would be believed, before this account's old requests are over."""
-        if self._lost:
-            raise EpochLost
-
-    async def _refill(self) -> None:
-        """The store lost what it knew, holds included. Nothing is published before every old request is over.
-
-        The holds that are there may be copies of another server's, timed by its clock. Where the store is lost once
-        more meanwhile, it stays lost: what was read and waited for is of the one before.
-        """
-        losses = self._losses
-        self._books.forget()
-        holds = await self._store.holds(self.name)
-        wait_s = outwait_s(holds)
-        log.warning("the store lost its epoch; surveying %s anew after %s s", self.name, wait_s)
-        self._turned(wait_s)
-        await asyncio.sleep(wait_s)
-        if self._losses != losses:
-            return
-        await self._store.forget_times(self.name, holds)
-        self._unresolved.begin_anew()
-        if self._losses != losses:
-            return
-        await self._store.begin_epoch()
-        self._lost = self._losses != losses
-        self._plan.soon()

@@ -6,18 +6,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.kill.asked import Asked, fitting, note_asked
 from proxy.kill.exchange_keys import key_outcome
-from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
+from proxy.kill.gates import NOBODY_ASKED, acknowledged
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import InFlight, in_flight
 from proxy.kill.jobs import RESUMED, UnfinishedJob, job_directory, unfinished_jobs
 from proxy.kill.journal import Job
 from proxy.kill.lock import AccountLock
 from proxy.kill.outcomes import Outcomes, Record
+from proxy.kill.pressed import Blocked, PressedSoFar
 from proxy.kill.rearm import RearmRefused, abandoned, last_rearm, rearm
 from proxy.kill.rearm_files import RearmFiles
 from proxy.kill.report import AccountReport, KillReport
@@ -37,35 +37,6 @@ log = logging.getLogger("perpguard.kill")
 
 Certify = Callable[[KillReport], Awaitable[None]]
 """Certifies a press that is over. Never raises."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
-    """The first acknowledgement: no entry that was not already on the wire can leave any more.
-
-    ``gates`` says who said so; the silent among them stop by the sentinel on this machine, by their lease elsewhere.
-    None is asked where the store does not answer, or has the stop (``latched``) under another number. ``in_flight`` is
-    what was on the wire, which the job follows to its end. ``over`` are the jobs that had ended by the press, which do
-    not answer it. ``trouble`` says that the disk did not take the stop: the job runs, but nobody can vouch for the
-    gates, so ``blocked_ms`` is ``None`` and none is asked.
-    """
-
-    scope: Scope
-    generation: int
-    blocked_ms: float | None
-    latched: bool
-    gates: Acknowledged
-    in_flight: InFlight
-    over: frozenset[str] = frozenset()
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PressedSoFar:
-    """The presses of this process, and the epoch, which whatever stops anything anew moves in every process."""
-
-    presses: int
-    generation: int
 
 
 class KillDesk:

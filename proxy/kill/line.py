@@ -21,8 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.kill.desk import Blocked, KillDesk
+from proxy.kill.desk import KillDesk
 from proxy.kill.in_flight import InFlight
+from proxy.kill.pressed import Blocked
 from proxy.kill.report import AccountReport, KillReport, worst
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Scope

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,12 +53,15 @@ class Hearing:
         await self._desk.stops.see(records)
         await self._desk.overrides.see(records)
         new = [record for record in records if self._is_new(record)]
+        told: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for record in new:
-            account = self._desk.accounts.get(str(record.get("account")))
+            name = str(record.get("account"))
+            account = self._desk.accounts.get(name)
             if account is not None:
                 _tell(record, account, self._desk.venues[account.keeper.venue])
-        for account in self._desk.accounts.values():
-            account.record.hear(new)
+                told[name].append(record)
+        for name, records in told.items():
+            self._desk.accounts[name].record.hear(records)
         try:
             await self._desk.watch.see(new)
         except STORE_TROUBLE as trouble:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,8 +62,9 @@ class Hands:
 
     venue, venue_ms = "venue", 0
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
         self.name = name
+        self.meanwhile = meanwhile or self._nothing
 
     async def survey(self, now: datetime) -> Any:
         await self.meanwhile()
@@ -71,7 +72,7 @@ class Hands:
     async def survey_symbols(self, symbols: frozenset[str], base: Account) -> Any:
         await self.meanwhile()
 
-    async def meanwhile(self) -> None:
+    async def _nothing(self) -> None:
         raise AssertionError("nothing is read here")
 
 
@@ -105,10 +106,10 @@ async def test_an_account_is_not_published_under_the_epoch_that_another_has_begu
     await late._say()
     assert await warden.account_version("late") == 1
     await lose(warden, early, late)
-    await early._refill()
+    await early.loss.refill()
     await late._say()
     assert await warden.account_version("late") == 0
-    await late._refill()
+    await late.loss.refill()
     await late._say()
     assert await warden.account_version("late") == 2
 
@@ -117,23 +118,22 @@ async def test_an_account_is_not_published_under_the_epoch_that_another_has_begu
 async def test_what_was_read_while_the_store_was_lost_is_not_published(
     warden: WardenStore, symbols: frozenset[str] | None
 ) -> None:
-    hands = Hands("late")
-    early, late = a_keeper("early", warden), a_keeper("late", warden, hands)
     published: list[Any] = []
+
+    async def meanwhile() -> None:
+        await lose(warden, early, late)
+        await early.loss.refill()
+
+    early, late = a_keeper("early", warden), a_keeper("late", warden, Hands("late", meanwhile))
 
     async def survey(*survey: Any, **terms: Any) -> Any:
         published.append(survey)
         return SimpleNamespace(healed=())
 
-    async def meanwhile() -> None:
-        await lose(warden, early, late)
-        await early._refill()
-
     late._books.account = an_account_of(1, name="late")
     late._adopted = {}
     books: Any = late._books
     books.survey = survey
-    hands.meanwhile = meanwhile  # type: ignore[method-assign]
     with pytest.raises(EpochLost):
         await (late.survey() if symbols is None else late._survey_symbols(symbols))
     assert published == []
@@ -145,10 +145,10 @@ async def test_the_store_is_in_doubt_until_every_account_s_holds_were_gone_throu
     accounts = ["early", "late"]
     assert not await warden.is_doubted(accounts)
     await lose(warden, early, late)
-    await early._refill()
+    await early.loss.refill()
     assert await warden.has_epoch()
     assert await warden.is_doubted(accounts)
-    await late._refill()
+    await late.loss.refill()
     assert not await warden.is_doubted(accounts)
 
 
@@ -159,16 +159,16 @@ async def test_a_second_failover_is_waited_out_from_its_own_beginning(
     gate = GateStore(server.url, request.node.name, timeout_s=2.0)
     keeper = a_keeper("demo", warden)
     await lose(warden, keeper)
-    refilling = asyncio.create_task(keeper._refill())
+    refilling = asyncio.create_task(keeper.loss.refill())
     await asyncio.sleep(0.1)
     await gate.hold(a_request("exit"))
     await lose(warden, keeper)
     await refilling
-    assert keeper._lost
+    assert keeper.loss.stands
     assert not await warden.has_epoch()
     assert await warden.is_doubted(["demo"])
-    await keeper._refill()
-    assert not keeper._lost
+    await keeper.loss.refill()
+    assert not keeper.loss.stands
     assert await warden.has_epoch()
     assert [aged.at_us for aged in await warden.holds("demo")] == [0]
     await gate.aclose()
@@ -185,6 +185,6 @@ async def test_a_failover_between_the_steps_of_filling_leaves_the_store_lost(war
         await lose(warden, keeper)
 
     setattr(warden, step, and_then)
-    await keeper._refill()
-    assert keeper._lost
+    await keeper.loss.refill()
+    assert keeper.loss.stands
     assert not await warden.has_epoch()

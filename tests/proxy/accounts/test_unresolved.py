@@ -154,7 +154,7 @@ async def test_after_a_failover_to_a_clock_that_lags_a_filled_order_still_arrive
     warden, now_us = lost
     venue = Venue(found)
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
-    await keeper._refill()
+    await keeper.loss.refill()
     answer = await asked_until_over(keeper._unresolved, venue, now_us - LAG_MS * 1_000)
     assert answer.resolved == ("h1",)
     assert [hold_id for hold_id, _ in answer.absent] == ([] if arrived else ["h1"])
@@ -169,7 +169,7 @@ async def test_what_is_held_after_a_failover_is_timed_by_the_new_clock(
     warden, now_us = lost
     venue = Venue(placed(filled="1", at_ms=VENUE_MS - HELD_S * 1_000 - 2 * CLOCKS_APART_MAX_MS))
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
-    await keeper._refill()
+    await keeper.loss.refill()
     gate = GateStore(server.url, request.node.name, timeout_s=2.0)
     await gate.hold(a_request("h2"))
     await gate.settle("demo", "h2", "UNKNOWN", [])
@@ -185,7 +185,7 @@ async def test_misses_of_before_a_failover_prove_nothing_after_it(
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
     for _ in range(MISSES_MIN - 1):
         await keeper._unresolved.ask("demo", now_us)
-    await keeper._refill()
+    await keeper.loss.refill()
     assert (await keeper._unresolved.ask("demo", now_us + MISSES_SPAN_US)).resolved == ()
 
 
@@ -231,7 +231,7 @@ async def test_a_warden_that_is_started_anew_after_a_failover_doubts_the_times_t
 ) -> None:
     warden, now_us = lost
     venue = Venue(placed(filled="1"))
-    await on_a_store_that_lags(venue, warden, monkeypatch)._refill()
+    await on_a_store_that_lags(venue, warden, monkeypatch).loss.refill()
     answer = await asked_until_over(Unresolved(venue, warden), venue, now_us - lag_s * 1_000_000)
     assert (answer.resolved, answer.absent) == (("h1",), ())
 
@@ -244,7 +244,7 @@ async def test_the_order_of_a_gate_that_died_before_a_failover_is_asked_about_at
     await gate.hold(a_request("h1"))
     venue = Venue(placed(filled="1"))
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
-    await keeper._refill()
+    await keeper.loss.refill()
     answer = await keeper._unresolved.ask("demo", await warden.now_us() - lag_s * 1_000_000)
     assert (answer.resolved, answer.absent) == (("h1",), ())
     await gate.aclose()
@@ -258,7 +258,7 @@ async def test_an_order_that_was_taken_before_a_failover_is_released_by_the_firs
     gate, warden = GateStore(server.url, request.node.name, timeout_s=2.0), WardenStore(server.url, request.node.name)
     await gate.hold(a_request("h1"))
     await gate.settle("demo", "h1", "ACCEPTED", [])
-    await on_a_store_that_lags(Venue(None), warden, monkeypatch)._refill()
+    await on_a_store_that_lags(Venue(None), warden, monkeypatch).loss.refill()
     began_us = await warden.now_us() - lag_s * 1_000_000
     account = replace(an_account().account, version=5)
     await warden.publish_account(account, began_us=began_us, symbols=None, resolved=(), desk=request.node.name)
@@ -277,7 +277,7 @@ async def test_what_is_held_while_a_failover_is_waited_out_is_timed_by_the_new_c
     warden, _ = lost
     keeper = on_a_store_that_lags(Venue(None), warden, monkeypatch)
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.2)
-    refilling = asyncio.create_task(keeper._refill())
+    refilling = asyncio.create_task(keeper.loss.refill())
     await asyncio.sleep(0.1)
     gate = GateStore(server.url, request.node.name, timeout_s=2.0)
     await gate.hold(a_request("h2"))
@@ -304,7 +304,7 @@ async def test_no_hold_is_untimed_while_its_request_may_be_under_way(
     keeper = on_a_store_that_lags(Venue(None), warden, monkeypatch)
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.4)
     began = time.monotonic()
-    await keeper._refill()
+    await keeper.loss.refill()
     assert wait_s <= time.monotonic() - began < wait_s + 0.39
     assert [aged.at_us for aged in await warden.holds("demo")] == [0] * bool(status)
     await gate.aclose()

@@ -21,10 +21,11 @@ import pytest
 from proxy.gate.judge import Judge
 from proxy.gate.latch import HEAR_EVERY_S, Latch
 from proxy.gate.upstream import NotSent
-from proxy.kill.desk import Blocked, Certify, KillDesk
+from proxy.kill.desk import Certify, KillDesk
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.jobs import job_history
+from proxy.kill.pressed import Blocked
 from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
 from proxy.kill.truths import Latched
