@@ -151,7 +151,8 @@ class DirectHands:
             async with asyncio.timeout(STORE_S):
                 await self._store.controls()  # Another guard's account of that name is none of ours.
                 return await self._store.account(account)
-        except Exception:  # The edge: whatever the store holds, the account has hands.
+        except Exception as trouble:  # The edge: whatever the store holds, the account has hands.
+            log.warning("what the store has of %s cannot be read: %s", account, type(trouble).__name__)
             return None  # Its orders go all the same; of its positions the report says that nobody knows.
 
     def _has_all(self, bot: str, account: str) -> bool:
