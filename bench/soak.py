@@ -73,6 +73,8 @@ class Soak:
     counts: dict[str, int] = field(default_factory=dict)
     refused_for: dict[str, int] = field(default_factory=dict)
     """Orders by the code they were refused with, as the audit has them."""
+    reduced_for: list[str] = field(default_factory=list)
+    """Why an account was made reduce-only, as the audit has it."""
     at_the_exchange: int = 0
     in_the_audit: int = 0
     ended: dict[str, float] = field(default_factory=dict)
@@ -139,6 +141,7 @@ def run(soak: Soak, gates: int) -> None:
             soak.at_the_exchange = _totals(world)["orders_taken"]
             soak.in_the_audit = _archived(world, soak.counts["accepted"])
             soak.refused_for = _refused_for(world)
+            soak.reduced_for = _reduced_for(world)
 
 
 def write(soak: Soak, troubles: Sequence[str], results: Path) -> None:
@@ -172,6 +175,7 @@ def words(soak: Soak, troubles: Sequence[str]) -> str:
         (
             f"{soak.counts}",
             f"refused for: {soak.refused_for}",
+            *(f"reduce-only for: {each}" for each in soak.reduced_for),
             f"exchange {soak.at_the_exchange}, audit {soak.in_the_audit}",
             f"p50 {soak.p50_ms:.1f} ms, p99 {soak.p99_ms:.1f} ms, p99.9 {soak.p999_ms:.1f} ms; memory at most: {sizes}",
             *(f"DID NOT HOLD: {trouble}" for trouble in troubles),
@@ -232,6 +236,11 @@ def _archived(world: World, wanted: int) -> int:
 def _refused_for(world: World) -> dict[str, int]:
     question = "SELECT code, count(*) FROM judgements WHERE verdict = 'DENY' GROUP BY code ORDER BY 2 DESC"
     return dict(_asked(world, question))
+
+
+def _reduced_for(world: World) -> list[str]:
+    question = "SELECT body FROM records WHERE kind = 'event' AND instr(body, 'outside.activity') > 0 LIMIT 3"
+    return [body for (body,) in _asked(world, question)]
 
 
 def _asked(world: World, question: str) -> list[Any]:

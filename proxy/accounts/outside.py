@@ -2,7 +2,8 @@
 
 What the guard forwards is known by name before it can arrive (the gate writes it ahead); what stood at the start is
 adopted. Everything else is a suspicion, and a finding once a grace has passed in which a late record could still have
-explained it. The venue's own doings, liquidation and auto-deleveraging, are findings of their own kind.
+explained it, and once everything was heard that gates had written ahead by then. The venue's own doings, liquidation
+and auto-deleveraging, are findings of their own kind.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ from rules.snapshot import HeldOrder, OpenOrder, Position
 GRACE_S: Final = 2.0
 """How long what the guard wrote ahead may trail the venue's own event. With the reads' pace it stays under 5 s."""
 
+UNHEARD_S_MAX: Final = 10.0
+"""How much longer a suspicion waits while what gates wrote ahead of it is not heard yet: with a busy machine or a store
+that does not answer, the guard's own orders come before their records. A thief gains no more than that."""
+
 ORDERS_MAX: Final = 50_000
 """Orders whose origin is remembered."""
 
@@ -42,9 +47,11 @@ _WITHDRAWALS: Final = frozenset({"WITHDRAW", "ASSET_TRANSFER"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """A finding that a record of the guard may still explain, by any one of ``explanations``."""
+    """A finding that a record of the guard, written before ``seen``, may still explain, by any one of
+    ``explanations``."""
 
     finding: Finding
+    seen: float
     due: float
     explanations: tuple[Explanation, ...]
 
@@ -192,9 +199,14 @@ class OutsideDetector:
             if change.after.margin_mode is not change.before.margin_mode:
                 self._margin_mode(change.symbol, change.after.margin_mode, at)
 
-    def findings(self, at: float) -> tuple[Finding, ...]:
-        """What nothing has explained within the grace; each is given once."""
-        due = [key for key, suspicion in self._suspicions.items() if suspicion.due <= at]
+    def findings(self, at: float, heard: float) -> tuple[Finding, ...]:
+        """What nothing has explained within the grace; each is given once. ``heard`` is the time up to which everything
+        was heard that gates have written ahead."""
+        due = [
+            key
+            for key, suspicion in self._suspicions.items()
+            if suspicion.due <= at and (suspicion.seen <= heard or suspicion.due + UNHEARD_S_MAX <= at)
+        ]
         found = []
         for key in due:
             finding = self._suspicions.pop(key).finding
@@ -262,7 +274,10 @@ class OutsideDetector:
                 detail=f"the venue closes: {order.side} {quantity:f}, id {order.client_order_id}",
             )
             explanation = (str(Activity.FORCED), order.symbol, order.order_id)
-            self._suspicions[Activity.FORCED, name] = Suspicion(finding=finding, due=at, explanations=(explanation,))
+            # No record of the guard explains what the venue does of itself: nothing is waited for.
+            self._suspicions[Activity.FORCED, name] = Suspicion(
+                finding=finding, seen=float("-inf"), due=at, explanations=(explanation,)
+            )
 
     def _leg(self, symbol: str, position_side: PositionSide, quantity: Decimal, at: float) -> None:
         counted = self._counted.leg(symbol, position_side)
@@ -316,7 +331,7 @@ class OutsideDetector:
             return
         named = explanations[0][1] if activity is Activity.ORDER else ""
         finding = Finding(activity=activity, subject=subject, detail=detail, client_order_id=named)
-        self._suspicions[key] = Suspicion(finding=finding, due=at + GRACE_S, explanations=explanations)
+        self._suspicions[key] = Suspicion(finding=finding, seen=at, due=at + GRACE_S, explanations=explanations)
 
     def _explain(self, explanation: Explanation, at: float) -> None:
         """A record came late: what it explains is no suspicion any more."""

@@ -88,7 +88,8 @@ class OutsideWatch:
     It keeps the account's shares true on the way: what orders filled while the stream, or the guard, was down is looked
     up and given to their owners; only what no order explains is nobody's, and found. Funding is read from the venue's
     list. ``changed`` is called when shares or settings are other than before by what was read: they are to be
-    published. ``born`` is told of plain orders that turn out to have been conditional ones.
+    published. ``born`` is told of plain orders that turn out to have been conditional ones. ``heard`` says up to which
+    moment, of the steady clock, everything was heard that gates have written ahead.
     """
 
     def __init__(
@@ -101,10 +102,12 @@ class OutsideWatch:
         venue: Venue,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         data_dir: Path,
+        heard: Callable[[], float],
         now: Callable[[], datetime],
     ) -> None:
         self._account = account
         self._action = action
+        self._heard = heard
         self._shares = shares
         self._response = response
         self._venue = venue
@@ -253,7 +256,7 @@ class OutsideWatch:
             if strange := self._detector.strange:
                 await self._births.look(strange, time.monotonic())
             await self._search_journals()
-            found = self._detector.findings(time.monotonic())
+            found = self._detector.findings(time.monotonic(), self._heard())
             if found:
                 await self._report(found)
             if self._unanswered is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -45,6 +46,8 @@ TOLD_MAX: Final = AUDIT_LENGTH_MAX
 """Records remembered as heard, which are not archived yet: as many as gates may write before they refuse entries."""
 
 HEAR_ON_EVERY_S: Final = 0.25
+"""How long an append may take before what comes meanwhile is heard without it."""
+
 MERGE_EVERY_S: Final = 2.0
 OPEN_EVERY_S: Final = 1.0
 
@@ -89,6 +92,9 @@ class Scribe:
         """Asked to tell again what decisions name by version, where another archive was opened in place of the one
         there was. May raise what the store client raises; then it is asked again."""
         self._tells_again = False
+        self._appending_since: float | None = None
+        self.heard = float("-inf")
+        """The moment, of the steady clock, up to which everything that was in the store's stream has been told."""
 
     @property
     def place(self) -> ArchivePlace:
@@ -164,20 +170,22 @@ class Scribe:
                 self._tells_again = self._tells_again or self._archive_id != before
 
     async def hear_on(self, reader: Reader) -> None:
-        """For ever: what comes while records do not reach the archive is heard all the same.
+        """For ever: what comes while records do not reach the archive, or not soon, is heard all the same.
 
         The archive begins with the oldest record when it can. After a failover to a store whose clock lags, what that
         one numbers lower is heard then.
         """
         after = BEGIN
         while True:
-            if not self.trouble:
+            if not self.trouble and not self._appends_slowly():
                 after = BEGIN
             elif len(self._told) < TOLD_MAX:
                 try:
                     async with self._telling:
+                        began = time.monotonic()
                         came = await self._store.read_audit(block_ms=1, after=after)
                         await self._tell(came, reader)
+                        self._heard_all(came, began)
                     after = came[-1][0] if came else after
                     if came:
                         continue
@@ -245,9 +253,23 @@ class Scribe:
 
     async def _read(self, reader: Reader) -> list[tuple[str, RawRecord]]:
         """The next batch, decoded once for everybody."""
+        began = time.monotonic()
         came = await self._store.read_audit(block_ms=BLOCK_MS)
         async with self._telling:
-            return await self._tell(came, reader)
+            batch = await self._tell(came, reader)
+        self._heard_all(came, began)
+        self._appending_since = time.monotonic() if came else None
+        return batch
+
+    def _heard_all(self, came: Sequence[tuple[str, str]], began: float) -> None:
+        """A batch was told that was asked for when it ``began``: one that is not full was all there was."""
+        if len(came) < DRAIN_BATCH_MAX:
+            self.heard = max(self.heard, began)
+
+    def _appends_slowly(self) -> bool:
+        """Whether the archive has had a batch for so long that others cannot wait for the next."""
+        since = self._appending_since
+        return since is not None and time.monotonic() - since > HEAR_ON_EVERY_S
 
     async def _tell(self, came: Sequence[tuple[str, str]], reader: Reader) -> list[tuple[str, RawRecord]]:
         """Tell what was not told yet, and decode all. A record that is no JSON object goes to the archive all the same;
@@ -271,7 +293,7 @@ class Scribe:
 
     async def _trim(self, through: str) -> None:
         """The archive has it: nobody tells again what is in the stream no more."""
-        self.trouble = ""
+        self.trouble, self._appending_since = "", None
         async with self._telling:
             await self._store.trim_audit(through)
             end = _order(through)

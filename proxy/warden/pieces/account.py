@@ -88,6 +88,7 @@ def build_account(
         kill=kill,
         record=event,
         data_dir=ground.settings.data_dir,
+        heard=lambda: ground.scribe.heard,
         now=ground.now,
     )
     protection = protection_watch(key.account, ground.policy, kill, event, ground.now)

@@ -81,6 +81,7 @@ def outside_watch(
     kill: KillDesk,
     record: Record,
     data_dir: Path,
+    heard: Callable[[], float],
     now: Callable[[], datetime],
 ) -> OutsideWatch:
     """The watch on what happens on an account without the guard, and its shares."""
@@ -101,6 +102,7 @@ def outside_watch(
         venue=hands,
         record=record,
         data_dir=data_dir,
+        heard=heard,
         now=now,
     )
 

@@ -12,7 +12,7 @@ from proxy.accounts.births import Birth
 from proxy.accounts.events import Event
 from proxy.accounts.findings import Activity
 from proxy.accounts.forwarded import SETTINGS_S
-from proxy.accounts.outside import GRACE_S, SUSPICIONS_MAX, OutsideDetector
+from proxy.accounts.outside import GRACE_S, SUSPICIONS_MAX, UNHEARD_S_MAX, OutsideDetector
 from proxy.accounts.payloads import SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.store.codec import plain_command
@@ -68,7 +68,7 @@ class Watched:
         return self
 
     def found(self) -> list[tuple[Activity, str]]:
-        return [(each.activity, each.subject) for each in self.detector.findings(self.at)]
+        return [(each.activity, each.subject) for each in self.detector.findings(self.at, heard=self.at)]
 
     def found_in_the_end(self) -> list[tuple[Activity, str]]:
         assert self.found() == [], "before the grace is over"
@@ -111,6 +111,22 @@ def test_an_order_nobody_forwarded_is_found_with_its_fill_and_only_once(watched:
 def test_a_record_that_comes_after_the_event_explains_it(watched: Watched) -> None:
     watched.saw(an_order_event("a", BUY, "1"), a_fill("a", BUY, "1")).later(GRACE_S * 0.9).forwarded(an_order("a"))
     assert watched.later(GRACE_S).saw(a_fill("a", BUY, "1", total="2")).found() == []
+
+
+def test_what_gates_wrote_ahead_is_heard_before_an_order_is_anybody_elses(watched: Watched) -> None:
+    heard = watched.at - 0.1
+    watched.saw(an_order_event("a", BUY, "1")).saw(an_order_event("x", BUY, "1")).later(GRACE_S + 1.0)
+    assert watched.detector.findings(watched.at, heard=heard) == (), "the warden has not heard so far"
+    watched.forwarded(an_order("a"))
+    assert [each.client_order_id for each in watched.detector.findings(watched.at, heard=watched.at)] == ["x"]
+
+
+def test_a_warden_that_hears_nothing_reports_an_order_from_outside_all_the_same(watched: Watched) -> None:
+    heard = watched.at - 0.1
+    watched.saw(an_order_event("x", BUY, "1")).later(GRACE_S + UNHEARD_S_MAX - 0.1)
+    assert watched.detector.findings(watched.at, heard=heard) == ()
+    (finding,) = watched.later(0.1).detector.findings(watched.at, heard=heard)
+    assert finding.client_order_id == "x"
 
 
 def test_an_order_nobody_knew_at_first_is_not_known_for_having_been_seen_since(watched: Watched) -> None:
@@ -230,7 +246,7 @@ def test_a_refused_amend_does_not_renew_an_old_one(watched: Watched) -> None:
 def test_the_venues_own_closes_are_told_and_are_not_outside(watched: Watched) -> None:
     watched.saw(a_fill("a", BUY, "2"), known=True)
     watched.saw(an_order_event("autoclose-1", SELL, "2"), a_fill("autoclose-1", SELL, "2"))
-    (finding,) = watched.detector.findings(watched.at)
+    (finding,) = watched.detector.findings(watched.at, heard=watched.at)
     assert (finding.activity, finding.is_outside) == (Activity.FORCED, False)
     assert watched.found_in_the_end() == []
 
@@ -287,7 +303,7 @@ def test_another_value_than_the_one_we_sent_is_not_ours(watched: Watched) -> Non
 def test_money_that_leaves_is_found_and_money_that_comes_in_is_not(watched: Watched) -> None:
     assert watched.saw(an_account_event("DEPOSIT", change="5")).found_in_the_end() == []
     watched.saw(an_account_event("WITHDRAW", change="-5"))
-    (finding,) = watched.later(GRACE_S).detector.findings(watched.at)
+    (finding,) = watched.later(GRACE_S).detector.findings(watched.at, heard=watched.at)
     assert finding.detail == "5 USDT left the account"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -63,6 +64,7 @@ class Desk:
             venue=self,
             record=self._record,
             data_dir=data_dir,
+            heard=time.monotonic,
             now=lambda: NOW,
         )
 

@@ -279,7 +279,8 @@ class PracticeMonth:
             for symbol, market in self.exchange.markets.items()
         }
         self._score = self._score.aged(self._seconds)
-        self._found += [Found(at=self.now, finding=each) for each in self._detector.findings(self._seconds)]
+        findings = self._detector.findings(self._seconds, heard=self._seconds)
+        self._found += [Found(at=self.now, finding=each) for each in findings]
         del self._found[:-100]
         if self.feed_away:
             return

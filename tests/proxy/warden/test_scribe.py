@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -409,6 +411,51 @@ async def test_what_comes_while_the_archive_takes_nothing_is_heard_once_and_arch
     await asyncio.sleep(0.1)
     assert heard == list(range(80))
     assert not scribe._told
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
+class SlowDisk(FullDisk):
+    """An archive that takes every batch, the first one only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = True
+        self.go_on = threading.Event()
+
+    def append(self, batch: Sequence[tuple[str, Any]]) -> None:
+        assert self.go_on.wait(20)
+        super().append(batch)
+
+
+async def test_what_comes_while_the_archive_is_slow_is_heard_and_it_is_known_how_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scribe_module, "HEAR_ON_EVERY_S", 0.01)
+    monkeypatch.setattr(scribe_module, "DRAIN_BATCH_MAX", 10)
+    stream, disk = FullStream(35), SlowDisk()
+    scribe = a_scribe(stream)
+    scribe._archive = cast(Archive, disk)
+    heard: list[int] = []
+
+    async def hear(records: Sequence[Mapping[str, Any]]) -> None:
+        await asyncio.sleep(0)
+        if len(heard) < 30:
+            assert scribe.heard == float("-inf"), "a full batch may not be all there was"
+        heard.extend(record["n"] for record in records)
+
+    loops = [asyncio.create_task(loop) for loop in (scribe.drain(hear), scribe.hear_on(hear))]
+    await until(lambda: len(heard) == 35)
+    added = time.monotonic()
+    stream.add(3)
+    await until(lambda: scribe.heard > added)
+    assert heard == list(range(38))
+    assert disk.kept == []
+    disk.go_on.set()
+    await until(lambda: not stream.held)
+    assert disk.kept == [f"{n + 1}-0" for n in range(38)]
+    assert heard == list(range(38))
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
