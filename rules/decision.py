@@ -9,6 +9,9 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from rules.model import Command, Intent, TradingState
 
+BATCH_REFUSED: Final = "BATCH_REFUSED"
+"""The code of an entry that nothing was wrong with, beside one that was refused or could not be read."""
+
 
 class Enforcement(StrEnum):
     """ENFORCE refuses, REPORT records what would have been refused (shadow mode), OFF does not look."""

@@ -24,7 +24,7 @@ from decimal import (
 from functools import partial
 from typing import Final
 
-from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
+from rules.decision import _SEAL, BATCH_REFUSED, Breach, Cleared, Decision, Enforcement, Verdict
 from rules.exposure import held_order, leaves_at_most
 from rules.headroom import forced, overall_headroom, with_headroom
 from rules.intent import find_original, intent_of
@@ -310,7 +310,7 @@ def _with_amended(amend: AmendOrder, snapshot: Snapshot, account: Account) -> Sn
 def _fell_together(decision: Decision, first: Breach) -> Decision:
     breach = Breach(
         rule_id=first.rule_id,
-        code="BATCH_REFUSED",
+        code=BATCH_REFUSED,
         message=f"another entry of this batch was refused: {first.code}",
         level=first.level,
     )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from proxy.accounts.track import BUCKET, WINDOW, bucket_of
 from rules.catalog import GATES
+from rules.decision import BATCH_REFUSED
 
 ASKED_MAX: Final = timedelta(seconds=60)
 """How far a bot's request to cancel and the venue's word that it is done may lie apart, in either order."""
@@ -21,7 +22,7 @@ SYMBOLS_MAX: Final = 1_000
 """Symbols whose cancels are remembered for a bot at a time; of each only the last."""
 
 # Refusals that say nothing about the bot: the guard did not know, failed, or refused another order of the batch.
-_NO_LIMITS: Final = frozenset({"FACTS_UNKNOWN", "RULE_FAILED", "BATCH_REFUSED"})
+_NO_LIMITS: Final = frozenset({"FACTS_UNKNOWN", "RULE_FAILED", BATCH_REFUSED})
 _GATES: Final = frozenset(gate.rule_id for gate in GATES)
 
 

@@ -18,7 +18,7 @@ from proxy.venues.binance.rejections import Rejection, batch_body, for_breach, m
 from proxy.venues.binance.replies import split_entries
 from proxy.venues.binance.requests import VenueRequest
 from proxy.venues.binance.values import plain
-from rules.decision import Breach, Decision, Verdict
+from rules.decision import BATCH_REFUSED, Breach, Decision, Verdict
 from rules.model import Intent
 
 
@@ -73,12 +73,14 @@ def _is_batch(ruling: Ruling) -> bool:
 
 
 def guard_headers(ruling: Ruling) -> dict[str, str]:
-    """What the guard says about a request, for whoever reads headers. The first refused item stands for a batch."""
+    """What the guard says about a request, for whoever reads headers. The first refused item stands for a batch;
+    one that fell only beside others does not say why, so it stands where there is none else."""
     headers = {"X-Guard-Decision": ruling.request.subject.decision_id}
     if _passed_as_asked(ruling):
         headers["X-Guard-Verdict"] = Verdict.ALLOW.value
         return headers
-    denied = next((d for d in ruling.decisions if d.verdict is Verdict.DENY), None)
+    refused = [d for d in ruling.decisions if d.verdict is Verdict.DENY]
+    denied = next((d for d in refused if d.breaches[0].code != BATCH_REFUSED), next(iter(refused), None))
     breach = denied.breaches[0] if denied is not None else next(iter(ruling.withheld.values()), None)
     headers["X-Guard-Verdict"] = Verdict.ALLOW.value if breach is None else Verdict.DENY.value
     if breach is not None:
@@ -158,7 +160,7 @@ def beside_unreadable(request: VenueRequest, risky: Sequence[int]) -> VenueReque
     fallen = for_breach(
         Breach(
             rule_id="batch",
-            code="BATCH_REFUSED",
+            code=BATCH_REFUSED,
             message="another entry of this batch cannot be read; what is wrong with it stands in its place",
         )
     )

@@ -16,15 +16,12 @@ from proxy.policy.left_out import RuleName, name_of
 from proxy.policy.wording import settings_of
 from proxy.reasons.watched import Watched, decide_watched
 from rules.catalog import EXIT_RULES, GATES, OWNERSHIP_RULES
-from rules.decision import Breach, Decision, Enforcement, Measure, Verdict
+from rules.decision import BATCH_REFUSED, Breach, Decision, Enforcement, Measure, Verdict
 from rules.engine import decide
 from rules.model import ENTRY, AmendOrder, Command, Intent, PlaceOrder
 from rules.policy import Policy
 from rules.rule import Rule
 from rules.snapshot import Snapshot
-
-BATCH_REFUSED: Final = "BATCH_REFUSED"
-"""The code of an entry that nothing was wrong with, beside one that was refused."""
 
 
 class Answer(StrEnum):

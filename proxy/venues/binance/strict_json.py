@@ -67,7 +67,7 @@ def escapes_surrogates(text: str) -> bool:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all different. MalformedRequest for a repeated one."""
+    """An object whose keys are all different. Raises ``ValueError`` for a repeated one."""
     names = dict(pairs)
     if len(names) != len(pairs):
         raise ValueError("duplicate name")
@@ -75,7 +75,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse_constant(_: str) -> NoReturn:
-    """NaN and Infinity are no JSON. MalformedRequest."""
+    """NaN and Infinity are no JSON. Raises ``ValueError``, always."""
     raise ValueError("NaN and Infinity are not JSON")
 
 

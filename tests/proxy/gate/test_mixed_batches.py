@@ -237,3 +237,13 @@ async def test_an_id_that_cannot_be_read_keeps_no_cancel_beside_it(desk: Desk, t
     assert (told.status_code, said) == (200, [7, -4015, -1100, 7, -1101])
     ((_, _, asked),) = house.venue.asked
     assert len(json.loads(asked["origClientOrderIdList"])) == 2
+
+
+async def test_the_headers_of_a_batch_name_the_cause_and_not_what_fell_beside_it(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path)
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    orders = [ENTRY, ENTRY | {"symbol": "NOSUCHUSDT"}]
+    told = await house.send("ada", "POST", "/fapi/v1/batchOrders", batchOrders=json.dumps(orders))
+    fell, cause = told.json()
+    assert ("BATCH_REFUSED" in fell["msg"], "UNKNOWN_SYMBOL" in cause["msg"]) == (True, True)
+    assert told.headers["X-Guard-Code"] == "UNKNOWN_SYMBOL"
