@@ -32,7 +32,7 @@ from proxy.venues.binance.rejections import Rejection, for_breach
 from proxy.venues.binance.routes import ROUTES
 from rules.catalog import CATALOG
 from rules.custom import CustomRule
-from rules.decision import Breach
+from rules.decision import BATCH_REFUSED, Breach
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -115,7 +115,7 @@ def test_every_clause_is_served_by_something_or_said_not_to_be() -> None:
 
 def codes_in_the_source() -> set[str]:
     """Every code the guard can answer with: in a message after ``GUARD``, or as the code of a breach."""
-    found: set[str] = {code for rule in (*CATALOG.values(), CustomRule) for code in rule.codes}
+    found: set[str] = {code for rule in (*CATALOG.values(), CustomRule) for code in rule.codes} | {BATCH_REFUSED}
     sources = [*(ROOT / "rules").rglob("*.py"), *(ROOT / "proxy" / "gate").rglob("*.py")]
     for path in (*sources, *(ROOT / "proxy" / "venues").rglob("*.py")):
         for node in ast.walk(ast.parse(text(path))):
