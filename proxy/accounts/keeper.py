@@ -199,10 +199,11 @@ class AccountKeeper:
             self._books.stale, self._why = False, ""
             self._books.missed()
             self._unbroken_us = began_us
+        over = answer.resolved + answer.by_whole
         merged = await self._books.survey(
-            survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=answer.resolved
+            survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
         )
-        await self._judged(answer.resolved, merged.healed)
+        await self._judged(over, merged.healed)
         if self._adopted is None:
             await self._adopt(survey.account)
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from proxy.accounts import under_way
 from proxy.accounts.bookkeeper import Bookkeeper
-from proxy.accounts.under_way import outwait_s
 from proxy.accounts.unresolved import Unresolved
 from proxy.store.warden_store import EpochLost, WardenStore
 
@@ -58,7 +58,7 @@ class StoreLoss:
         times = self._times
         self._books.forget()
         holds = await self._store.holds(self._account)
-        wait_s = outwait_s(holds)
+        wait_s = under_way.UNDER_WAY_MAX_S
         log.warning("the store lost its epoch; surveying %s anew after %s s", self._account, wait_s)
         self._turned(wait_s)
         await asyncio.sleep(wait_s)

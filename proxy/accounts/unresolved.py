@@ -3,6 +3,9 @@
 "No such order" proves nothing for seconds after an error, so absence counts only after several misses over some time,
 and only beside a survey that read the positions too, or a stream unbroken all that while that never told of the order.
 Until then the hold stays and counts in full.
+
+Of an order of a symbol that the venue does not know any more it says nothing at all, and of a hold that another version
+of the guard wrote nobody knows what to ask. Both are over beside a survey of the whole account alone.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from enum import Enum
 from typing import Final, Protocol
 
 from proxy.accounts.payloads import PlacedOrder
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.accounts.under_way import UNDER_WAY_MAX_S
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.snapshot import Amendment, HeldOrder, HoldStatus
 
@@ -31,6 +35,8 @@ CLOCKS_APART_MAX_MS: Final = 2_000
 
 QUESTIONS_MAX: Final = 20
 """Holds asked about at one time, so that a storm of unknowns cannot eat the venue's budget."""
+
+_NO_SUCH_SYMBOL: Final = -1121
 
 
 class Asking(Protocol):
@@ -52,6 +58,7 @@ class _Fate(Enum):
     ARRIVED = "arrived"
     OVER = "over"  # An amend of an order that is over: nothing more can come of it.
     MISSING = "missing"
+    DELISTED = "delisted"  # The venue knows no such symbol.
     UNSURE = "unsure"
 
 
@@ -59,10 +66,13 @@ class _Fate(Enum):
 class Answer:
     """``resolved`` are holds whose every order was found, or proven not to exist; a survey begun after the answer may
     release them. ``absent`` are those of them of which the venue knows no order at all, or only an amend of one that is
-    over, and since when it was asked (store's microseconds): what no stream has told of since then does not exist."""
+    over, and since when it was asked (store's microseconds): what no stream has told of since then does not exist.
+    ``by_whole`` are holds of which nobody can be asked; only a survey of the whole account, begun after the answer, may
+    release them."""
 
     resolved: tuple[str, ...] = ()
     absent: tuple[tuple[str, int], ...] = ()
+    by_whole: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -78,33 +88,46 @@ class Unresolved:
         self._hands = hands
         self._store = store
         self._misses: dict[str, _Misses] = {}
+        self._rounds = 0
+        self._asked: dict[str, int] = {}  # In which round last.
+        self._unreadable: dict[str, int] = {}  # Since when they are there, in the store's microseconds.
 
     def begin_anew(self) -> None:
         """The store's clock may be another than before: absence is counted anew."""
         self._misses.clear()
+        self._unreadable.clear()
 
     async def ask(self, account: str, now_us: int) -> Answer:
         """Ask once about every hold of unknown fate.
 
-        Raises ``VenueThrottled``. A question that failed proves nothing and is asked again.
+        Raises ``VenueThrottled``. A question that failed proves nothing and is asked again. Where there are more than
+        can be asked about, those come first about which nobody was asked for longest.
         """
         # Once, and before anything else is waited for: the venue's clock goes on while it is asked.
         ahead_ms = self._hands.venue_ms - now_us // 1000
-        held = await self._store.holds(account)
+        held, unreadable = await self._store.all_holds(account)
+        self._unreadable = {hold_id: self._unreadable.get(hold_id, now_us) for hold_id in unreadable}
         asked = [aged for aged in held if is_unresolved(aged, now_us)]
         for aged in asked:
             if aged.hold.status is HoldStatus.PENDING:
                 await self._store.lose(account, aged.hold, datetime.fromtimestamp(now_us / 1e6, UTC))
         ids = {aged.hold.hold_id for aged in asked}
         self._misses = {hold_id: misses for hold_id, misses in self._misses.items() if hold_id in ids}
+        self._asked = {hold_id: at for hold_id, at in self._asked.items() if hold_id in ids}
+        self._rounds += 1
         resolved, absent = [], []
-        for aged in asked[:QUESTIONS_MAX]:
+        by_whole = [each for each, since in self._unreadable.items() if now_us - since >= UNDER_WAY_MAX_S * 1e6]
+        for aged in sorted(asked, key=lambda aged: self._asked.get(aged.hold.hold_id, 0))[:QUESTIONS_MAX]:
             hold_id = aged.hold.hold_id
+            self._asked[hold_id] = self._rounds
             fates = await self._fates(aged, aged.at_us // 1000 + ahead_ms if aged.at_us else None)
             if all(fate in (_Fate.ARRIVED, _Fate.OVER) for fate in fates):
                 resolved.append(hold_id)
                 if _Fate.ARRIVED not in fates and self._missed(hold_id, now_us):
                     absent.append((hold_id, self._misses[hold_id].first_us))
+            elif _Fate.DELISTED in fates:
+                if _Fate.UNSURE not in fates and self._missed(hold_id, now_us):
+                    by_whole.append(hold_id)
             elif _Fate.UNSURE not in fates and self._missed(hold_id, now_us):
                 resolved.append(hold_id)
                 missing = [each for each, fate in zip(aged.hold.orders, fates, strict=True) if fate is _Fate.MISSING]
@@ -113,13 +136,16 @@ class Unresolved:
                 await self._store.forget_unreported(account, hold_id, names)
                 if _Fate.ARRIVED not in fates:
                     absent.append((hold_id, first_us))
-        return Answer(tuple(resolved), tuple(absent))
+        return Answer(tuple(resolved), tuple(absent), tuple(by_whole))
 
     def forget(self, resolved: Sequence[str]) -> None:
         """The holds are gone."""
         for hold_id in resolved:
             self._misses.pop(hold_id, None)
-            log.info("hold %s resolved", hold_id)
+            if self._unreadable.pop(hold_id, None) is None:
+                log.info("hold %s resolved", hold_id)
+            else:
+                log.warning("hold %s could not be read and is let go: a survey has seen what became of it", hold_id)
 
     def _missed(self, hold_id: str, now_us: int) -> bool:
         """One more miss; whether they prove that there is nothing."""
@@ -138,6 +164,14 @@ class Unresolved:
 
     async def _fate(self, order: HeldOrder, held_ms: int | None) -> _Fate:
         """``held_ms`` is when it was held, by the venue's clock; ``None`` when nobody knows."""
+        try:
+            return await self._fate_of_known(order, held_ms)
+        except VenueRefused as refusal:
+            if refusal.code == _NO_SUCH_SYMBOL:
+                return _Fate.DELISTED
+            raise
+
+    async def _fate_of_known(self, order: HeldOrder, held_ms: int | None) -> _Fate:
         if order.amendment is not None:
             return await self._fate_of_amend(order, order.amendment)
         if order.replaces is not None or not order.client_order_id:

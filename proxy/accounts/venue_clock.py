@@ -1,7 +1,8 @@
 """How far the venue's clock is from ours: measured, published for the gates, and said when it is too far.
 
 The venue judges every signed request by its own clock. Host clocks drift and step, so the offset is kept against a
-clock that never steps, and published against the store's, which gates on any host can read. Entries are not stopped by
+clock that never steps, and published against the store's, which gates on any host can read. That one may step as well,
+or be another after a failover: then it is published anew, and gates doubt it until it is. Entries are not stopped by
 any offset: the guard's requests are stamped with the venue's time, and bots are judged by it, so a wrong host clock
 endangers no order. It does blur the audit's times and the ages of data between hosts; so it is said, loudly.
 """
@@ -129,9 +130,15 @@ class VenueClock:
         assert offset_ms is not None  # noqa: S101 - there is a sample now
         self._adjust(offset_ms)
         await self._say(offset_ms)
-        await self._publish()
+        await self.publish_again()
 
-    async def _publish(self) -> None:
+    async def publish_again(self) -> None:
+        """Publish what is known against the store's clock as it is now; nothing before the first measurement.
+
+        Raises what the store client raises.
+        """
+        if not self._samples:
+            return
         began = self._steady_s()
         store_us = await self._store.now_us()
         middle_ms = (began + self._steady_s()) * 500

@@ -101,6 +101,15 @@ EVENTS: Final[Mapping[str, Row]] = {
         advice="Stop the bot: an order of its that rests keeps Re-arm from opening.",
         page="/kill",
     ),
+    "kill.exits_refused": Row(
+        severity=Severity.WARNING,
+        about="kill.exits_refused:{account}:{bot}",
+        title="Exits of {bot} at {account} cannot be cancelled after its kill",
+        text="The exchange refuses to cancel {not_cancelled}. They can open nothing; the guard tries again with every "
+        "reading.",
+        advice="Stop the bot, and cancel them at the exchange: an order that rests keeps Re-arm from opening.",
+        page="/kill",
+    ),
     "kill.external_trader": Row(
         severity=Severity.KILL,
         about="external:{account}",

@@ -151,7 +151,7 @@ class Judge:
 
         It is said at once, before anything this process asks the store next; awaited is that it is written down. The
         hold shrinks to what the venue took or may have taken, and is released when that is nothing. When the store
-        cannot be told, the journal is, durably, and the hold stays: the safe side.
+        cannot be told, the journal is, durably, and the hold stays, the safe side, until the store can be told again.
         """
         records: tuple[Raw | dict[str, Any], ...] = (*ruling.records, record)
         if unknown is None:

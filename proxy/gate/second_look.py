@@ -2,10 +2,11 @@
 
 An earlier request that is still being judged may let its hold go; one that the venue took may already stand in a
 survey that was under way, until the next one releases its hold; what the venue has just answered as over may not have
-been heard of by the private stream. Holds and account are read again in one step, so that
-neither is missed. Only holds with an earlier sequence count, as in one serial queue, so two requests never wait for
-each other (docs/decisions/0005-second-look-and-sequence.md). What has come to stop the order meanwhile counts too: a
-state, a kill, a key switched off, another policy.
+been heard of by the private stream. Holds and account are read again in one step, so that neither is missed. Only holds
+with an earlier sequence count, as in one serial queue, so two requests never wait for each other
+(docs/decisions/0005-second-look-and-sequence.md). What has come to stop the order meanwhile counts too: a state, a
+kill, a key switched off, another policy. What takes risk away waits for nobody: a batch with an exit that may go is not
+looked at again for the entries beside it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ async def decide_in_turn(
     just_over.seen(snapshot.account)
     decisions = decide_batch(request.commands, snapshot, policy)
     for pause_s in PAUSES_S:
-        if not _falls_short(decisions) or not _may_change(request, policy, snapshot, just_over):
+        if (
+            not _falls_short(decisions)
+            or _way_out_waits(decisions)
+            or not _may_change(request, policy, snapshot, just_over)
+        ):
             break
         await asyncio.sleep(pause_s)
         try:
@@ -84,3 +89,8 @@ def _may_change(request: JudgedRequest, policy: Policy, snapshot: Snapshot, just
 def _falls_short(decisions: Sequence[Decision]) -> bool:
     """Whether something of what was asked for is refused: all of an order, or a part of it."""
     return any(decision.verdict is Verdict.DENY or decision.trimmed_from is not None for decision in decisions)
+
+
+def _way_out_waits(decisions: Sequence[Decision]) -> bool:
+    """Whether something that takes risk away may go as it is."""
+    return any(decision.verdict is Verdict.ALLOW and not decision.intent.adds_risk for decision in decisions)

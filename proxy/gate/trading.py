@@ -118,7 +118,6 @@ class TradingSession:
         self._bound: set[str] = set()
         self._connected_ms = milliseconds(now())
         self._logon: _Logon | None = None
-        self._closed = False
         self._under_way: dict[asyncio.Task[None], bool] = {}  # Whether it is a way out.
 
     async def run(self) -> None:
@@ -130,7 +129,7 @@ class TradingSession:
         try:
             async with asyncio.TaskGroup() as tasks:
                 with suppress(SocketGone):
-                    while not self._closed:
+                    while True:
                         await self._take(await self._socket.receive(), tasks)
                 self._give_up(way_out=False)
                 await asyncio.sleep(0)  # The way out that was read last has not begun.
@@ -273,5 +272,4 @@ class TradingSession:
         self._socket.send(frame)
 
     def _close(self, reason: str) -> None:
-        self._closed = True
         self._socket.close(POLICY_VIOLATION, reason)

@@ -6,12 +6,28 @@ nothing is open it can close nothing either: it only has to be gone before the s
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import logging
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
 
-from proxy.kill.hands import Reading
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.kill.hands import AccountHands, Reading
+from proxy.kill.readings import FeedShows, has_to_go, is_bare, lacks_a_leg
 from proxy.venues.binance.client_ids import owner
 from rules.kill.events import CancelStep
 from rules.kill.legs import OrderKind, RestingOrder
+
+log = logging.getLogger("perpguard.kill")
+
+
+@dataclass(slots=True)
+class Cancelled:
+    """What became of exits that were to be cancelled, each with its bot: ``gone``, and ``refused`` by the exchange.
+    ``troubles`` are all that came between."""
+
+    gone: dict[RestingOrder, str] = field(default_factory=dict)
+    refused: dict[RestingOrder, str] = field(default_factory=dict)
+    troubles: list[VenueTrouble] = field(default_factory=list)
 
 
 def exits_of_bots(reading: Reading, tags: Mapping[str, str]) -> dict[RestingOrder, str]:
@@ -35,3 +51,36 @@ def exit_cancels(reading: Reading, wanted: Container[RestingOrder]) -> dict[Canc
         CancelStep(symbol=symbol, kind=kind, order_ids=tuple(order.order_id for order in orders)): orders
         for (symbol, kind), orders in found.items()
     }
+
+
+def is_contradicted(reading: Reading, exits: Container[RestingOrder], feed: FeedShows) -> bool:
+    """Whether a reading that shows nothing to be made flat, beside these exits, is not what the feed of the same part
+    shows: a leg that it lacks or has in another size, which the exits may protect, or orders where it has none."""
+    if has_to_go(reading, but=exits):
+        return False
+    return lacks_a_leg(reading, feed) or (is_bare(reading) and bool(feed.orders))
+
+
+async def cancel_exits(
+    hand: AccountHands, reading: Reading, exits: Mapping[RestingOrder, str], is_stopped: Callable[[], bool]
+) -> Cancelled:
+    """Cancel exits of a reading that shows nothing else, as long as their scope is stopped: once it is not, what a bot
+    has sent may protect something. What stands in the way of one cancel stops no other, but a demand of silence does.
+    """
+    done = Cancelled()
+    for step, orders in exit_cancels(reading, exits).items():
+        if not is_stopped():
+            break
+        whose = {order: exits[order] for order in orders}
+        try:
+            await hand.cancel(step)
+        except VenueTrouble as trouble:
+            log.warning("exits on %s cannot be cancelled after its kill: %s: %s", hand.name, step.symbol, trouble)
+            done.troubles.append(trouble)
+            if isinstance(trouble, VenueThrottled):
+                break
+            if isinstance(trouble, VenueRefused):
+                done.refused |= whose
+        else:
+            done.gone |= whose
+    return done

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -270,7 +270,14 @@ class _Press:
                     unopened.append(f"{key.account} ({type(bug).__name__}: {bug})")
                     self._telling.say(f"perpguard kill: NOT TOUCHED: {unopened[-1]}")
 
-            async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+            async def once(
+                hands: Sequence[AccountHands],
+                reason: str,
+                latch: Latch,
+                *,
+                anew: bool,
+                continues: Mapping[str, str] | None = None,
+            ) -> KillReport:
                 generation: int | None = None
                 try:
                     report = await kill(
@@ -284,6 +291,7 @@ class _Press:
                         flatten=_flatten(self._data_dir, at_hand.settings.policy),
                         whole=anew and not unopened,
                         anew=anew,
+                        continues=continues,
                     )
                     generation = report.generation
                     return report

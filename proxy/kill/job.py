@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -55,6 +55,7 @@ class _Press:
     blocked_ms: float | None
     latched: asyncio.Task[bool]
     flatten: Flatten
+    continues: Mapping[str, str]
     begun: Callable[[str], None]
     """Hears of each account whose job is on disk, or, where the disk does not take it, has ended."""
 
@@ -72,13 +73,16 @@ async def kill(
     whole: bool = False,
     anew: bool = True,
     stopped_ms: float | None = None,
+    continues: Mapping[str, str] | None = None,
+    ended: Callable[[AccountReport], None] = lambda report: None,
 ) -> KillReport:
     """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue.
 
     ``whole`` says that these are all the accounts the scope covers: when each has its job, the press is answered.
     ``anew`` is false where nobody pressed and the guard goes on by itself: a stop that stands keeps its epoch then, so
     that no request to re-arm takes it for a press. ``stopped_ms`` is how long whoever called took to close the fence;
-    left out, it is closed and timed here.
+    left out, it is closed and timed here. ``continues`` names, by account, the jobs that new ones go on with.
+    ``ended`` hears of each account as soon as its own kill has ended.
     """
     clock, pressed = Clock(), time.monotonic()
     started_at = clock.now()
@@ -95,9 +99,16 @@ async def kill(
         blocked_ms=blocked_ms,
         latched=latched,
         flatten=flatten,
+        continues=continues or {},
         begun=_counted([hands.name for hands in accounts], lambda: answered(data_dir, scope) if whole else None),
     )
-    reports = tuple(await asyncio.gather(*(_kill_account(press, hands, clock, on_step) for hands in accounts)))
+
+    async def killed(hands: AccountHands) -> AccountReport:
+        report = await _kill_account(press, hands, clock, on_step)
+        ended(report)
+        return report
+
+    reports = tuple(await asyncio.gather(*map(killed, accounts)))
     await latched
     return KillReport(
         scope=str(scope),
@@ -199,6 +210,7 @@ async def _run(
             started_at=press.started_at,
             blocked_ms=press.blocked_ms,
             sources=sources_of(hands),
+            continues=press.continues.get(hands.name),
         )
         journal = Journal.create(directory / f"{job.job_id}.jsonl", job, listener)
     if not journal.trouble:

@@ -44,7 +44,8 @@ class Job:
     """The head of a journal. ``blocked_ms`` is the time from the press to the fence; ``None`` if that failed.
 
     ``sources`` are the source addresses that it asks the venue by; a ban that it ended on is of those. Heads of older
-    versions name none: the usual one, which is empty.
+    versions name none: the usual one, which is empty. ``continues`` is the job of the same press that it goes on with;
+    ``None`` for the first of a press, and in heads of older versions.
     """
 
     job_id: str
@@ -55,6 +56,7 @@ class Job:
     started_at: datetime
     blocked_ms: float | None
     sources: tuple[str, ...] = ("",)
+    continues: str | None = None
 
     @property
     def covers(self) -> Scope:

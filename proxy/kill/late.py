@@ -7,7 +7,7 @@ which an exchange could still execute it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -27,9 +27,18 @@ from rules.kill.events import Phase
 
 
 class Kill(Protocol):
-    """Makes accounts flat, once; ``anew`` where somebody has pressed for it."""
+    """Makes accounts flat, once; ``anew`` where somebody has pressed for it. ``continues`` are the jobs, by account,
+    that new ones go on with."""
 
-    async def __call__(self, hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+    async def __call__(
+        self,
+        hands: Sequence[AccountHands],
+        reason: str,
+        latch: Latch,
+        *,
+        anew: bool,
+        continues: Mapping[str, str] | None = None,
+    ) -> KillReport:
         """What became of them."""
         ...
 
@@ -96,7 +105,8 @@ async def kill_followed(
     for each in late:
         part = "; what of it is the bot's nobody knows now" if each.name in doubted else ""
         say(f"{each.name} is made flat once more: {IN_FLIGHT_OVER}{part}")
-    return updated(report, await kill(late, IN_FLIGHT_OVER, latch, anew=False))
+    jobs = {each.account: each.job_id for each in report.accounts}
+    return updated(report, await kill(late, IN_FLIGHT_OVER, latch, anew=False, continues=jobs))
 
 
 class _Wire:

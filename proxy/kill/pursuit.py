@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.kill.bot_exits import exit_cancels, exits_of_bots
+from proxy.kill.bot_exits import Cancelled, cancel_exits, exits_of_bots, is_contradicted
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import silent_until
 from proxy.kill.jobs import NewestJob, UnfinishedJob, newest_jobs, unfinished_jobs
@@ -29,7 +29,6 @@ from proxy.kill.readings import (
     are_positions_read,
     has_more_to_do,
     has_to_go,
-    is_bare,
     is_new,
     is_still_closed,
 )
@@ -108,7 +107,8 @@ class _Quarry:
     follows our own fills, showed something; ``probes`` those at what does not trade, ``gaps`` those in a row that
     showed nothing and lacked something. ``whole_at`` is when the orders were last read beside what does not trade;
     ``lacks`` says that not all of them were, at first by the job itself. ``keepers`` are the bots of which it was said
-    that they keep sending exits, ``cancelled_at`` is when such were last cancelled.
+    that they keep sending exits, ``refused`` those of which it was said that theirs cannot be cancelled;
+    ``cancelled_at`` is when exits were last cancelled.
     """
 
     job_id: str
@@ -123,14 +123,15 @@ class _Quarry:
     lacks: bool = False
     alarmed: bool = False
     keepers: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
     cancelled_at: float = float("-inf")
 
 
 class Pursuit:
-    """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says, which costs nothing; the
-    kill's hands have the last word. ``tags`` are those of the bots of an account, by which their orders are known.
-    ``after_flat`` is what is left to do then; it answers whether the account's key is off, so that nothing can be read
-    any more."""
+    """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says of a bot, or of all
+    (``None``), which costs nothing; the kill's hands have the last word. ``tags`` are those of the bots of an account,
+    by which their orders are known. ``after_flat`` is what is left to do then; it answers whether the account's key is
+    off, so that nothing can be read any more."""
 
     def __init__(
         self,
@@ -138,7 +139,7 @@ class Pursuit:
         data_dir: Path,
         desk: Desk,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
-        shows: Callable[[str], FeedShows] = lambda account: FeedShows(),
+        shows: Callable[[str, str | None], FeedShows] = lambda account, bot: FeedShows(),
         tags: Callable[[str], Mapping[str, str]] = lambda account: {},
         now: Callable[[], datetime],
         after_flat: Callable[[Scope, NewestJob], Awaitable[bool]] | None = None,
@@ -218,7 +219,7 @@ class Pursuit:
                 job_id=job.journal.job.job_id,
                 began_at=loop.time(),
                 next_at=loop.time() + wait_s,
-                # What others have open is no news to the job that has just looked past it.
+                # A share may lag behind what other hands have just closed of it: that is no news to their job.
                 hinted=self._feed(job) if job.bot is not None else frozenset(),
                 lacks=state.survey is None or not state.survey.complete or bool(state.survey.unread),
             )
@@ -245,10 +246,9 @@ class Pursuit:
         return True
 
     def _feed(self, job: NewestJob, *, orders: bool = True) -> frozenset[str]:
-        """What the feed shows. Where other bots trade on there is always news: no more than that there is anything."""
-        feed = self._shows(job.account)
-        shown = feed.legs | feed.orders if orders else feed.legs
-        return shown if job.bot is None or not shown else frozenset({"something"})
+        """What the feed shows, in words."""
+        feed = self._shows(job.account, job.bot)
+        return feed.leg_words | feed.orders if orders else feed.leg_words
 
     async def _try_again(self, scope: Scope, job: NewestJob, state: KillState, quarry: _Quarry) -> None:
         """Begin again, but only when one reading shows that there is something to be done: a whole job would hammer at
@@ -290,7 +290,8 @@ class Pursuit:
         reading = await self._read(scope, job, quarry)
         now = asyncio.get_running_loop().time()
         exits = exits_of_bots(reading, self._tags(job.account)) if reading is not None else {}
-        if reading is not None and self._is_contradicted(job, reading, exits):
+        feed = self._shows(job.account, job.bot)
+        if reading is not None and are_positions_read(reading) and is_contradicted(reading, exits, feed):
             await self._disagree(scope, job, quarry)
             return
         quarry.disagreements = 0
@@ -312,43 +313,34 @@ class Pursuit:
             log.critical("EXTERNAL TRADER: %s is traded past the guard; it stays stopped", job.account)
             await self._record("kill.external_trader", PURSUER, detail)
 
-    def _is_contradicted(self, job: NewestJob, reading: Reading, exits: Mapping[RestingOrder, str]) -> bool:
-        """Whether the feed shows something where the reading shows nothing, or a position where that shows nothing but
-        exits, which may protect it. The feed is of the whole account: for a bot's part it is no more than a hint."""
-        if job.bot is not None or not is_bare(reading, but=exits) or not are_positions_read(reading):
-            return False
-        feed = self._shows(job.account)
-        return bool(feed.legs or (feed.orders and not exits))
-
     async def _cancel(
         self, scope: Scope, job: NewestJob, quarry: _Quarry, reading: Reading, exits: Mapping[RestingOrder, str]
     ) -> None:
-        """Cancel what bots keep sending, and say so once of each."""
+        """Cancel what bots keep sending, and say once of each bot what became of it."""
         loop, hand = asyncio.get_running_loop(), self._desk.hand(scope, job.account)
         if hand is None:
             return
         quarry.cancelled_at = loop.time()
-        gone = dict[RestingOrder, str]()
-        try:
-            for step, orders in exit_cancels(reading, exits).items():
-                if scope not in self._desk.engaged():
-                    break  # It was let go on meanwhile: what a bot has sent may protect something.
-                await hand.cancel(step)
-                gone |= {order: exits[order] for order in orders}
-        except VenueTrouble as trouble:
-            log.warning("exits on %s cannot be cancelled after its kill: %s", job.account, trouble)
-            quarry.next_at = max(quarry.next_at, loop.time() + _silence_s(trouble) + BAN_SLACK_S)
-        bots = frozenset(gone.values())
-        for bot in sorted(bots - quarry.keepers):
+        done = await cancel_exits(hand, reading, exits, lambda: scope in self._desk.engaged())
+        if done.troubles:
+            quarry.next_at = max(quarry.next_at, loop.time() + max(map(_silence_s, done.troubles)) + BAN_SLACK_S)
+        await self._tell_exits(scope, job, quarry, done)
+
+    async def _tell_exits(self, scope: Scope, job: NewestJob, quarry: _Quarry, done: Cancelled) -> None:
+        about = {"account": job.account, "scope": str(scope)}
+        for bot in sorted(frozenset(done.gone.values()) - quarry.keepers):
             log.warning("%s keeps sending exits to %s after its kill; they are cancelled", bot, job.account)
-            shown = sorted(f"{order.symbol} {order.order_id}" for order, whose in gone.items() if whose == bot)
-            detail = {"account": job.account, "scope": str(scope), "bot": bot, "shown": shown}
-            await self._record("kill.exits_cancelled", PURSUER, detail)
-        quarry.keepers |= bots
+            await self._record("kill.exits_cancelled", PURSUER, {**about, "bot": bot, "shown": _named(done.gone, bot)})
+        for bot in sorted(frozenset(done.refused.values()) - quarry.refused):
+            log.error("%s has exits on %s after its kill that the exchange refuses to cancel", bot, job.account)
+            detail = {**about, "bot": bot, "not_cancelled": _named(done.refused, bot)}
+            await self._record("kill.exits_refused", PURSUER, detail)
+        quarry.keepers |= frozenset(done.gone.values())
+        quarry.refused |= frozenset(done.refused.values())
 
     async def _disagree(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
-        """The venue's list is empty and the feed's is not: one of them is old. Read again, soon, for as long as a list
-        may be stale; then say so."""
+        """The venue lists nothing to close and the feed shows something else: one of them is old. Read again, soon, for
+        as long as a list may be stale; then say so."""
         quarry.disagreements += 1
         pause_s = DISAGREEING_EVERY_S if quarry.disagreements <= DISAGREEMENTS_MAX else READ_EVERY_S
         quarry.next_at = asyncio.get_running_loop().time() + pause_s
@@ -392,6 +384,11 @@ class Pursuit:
         first_s, most_s = (PAUSE_FIRST_S, PAUSE_MAX_S) if more else (CLOSED_EVERY_S, CLOSED_PAUSE_MAX_S)
         failed = tries_failed(self._data_dir, job, closed=True)
         return min(first_s * (1 << (failed - 1)), most_s)
+
+
+def _named(exits: Mapping[RestingOrder, str], bot: str) -> list[str]:
+    """One bot's exits, by symbol and order id."""
+    return sorted(f"{order.symbol} {order.order_id}" for order, whose in exits.items() if whose == bot)
 
 
 def _silence_s(trouble: VenueTrouble) -> float:

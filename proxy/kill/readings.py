@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from proxy.kill.hands import Reading
 from rules.kill.flatten import LegMemory, plan_closes
 from rules.kill.legs import OpenLeg, RestingOrder
 from rules.kill.state import KillState
+from rules.model import ZERO
+from rules.snapshot import Account
 
 
 @dataclass(frozen=True, slots=True)
 class FeedShows:
-    """What the feed of an account knows of, each in words that change when it does."""
+    """What the feed of an account, or of a bot's part of it, knows of: its orders in words, and the signed quantity of
+    each leg by its ``OpenLeg.key``."""
 
     orders: frozenset[str] = frozenset()
-    legs: frozenset[str] = frozenset()
+    legs: Mapping[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def leg_words(self) -> frozenset[str]:
+        """The legs in words that change when they do."""
+        return frozenset(f"{key} {quantity}" for key, quantity in self.legs.items())
+
+
+def shown_by_feed(account: Account, bot: str | None) -> FeedShows:
+    """What an account as its feed knows it shows of a bot; ``None``: of everybody.
+
+    Of a bot's share no more is told than the kill of the bot could close: at most the position, never against it.
+    """
+    orders = (order for order in account.open_orders if bot is None or order.bot == bot)
+    legs = {f"{leg.symbol}/{leg.position_side.value}": leg.quantity for leg in account.positions}
+    if bot is not None:
+        whole, legs = legs, {}
+        for share in account.shares:
+            key = f"{share.symbol}/{share.position_side.value}"
+            if share.bot == bot and share.quantity * whole.get(key, ZERO) > 0:
+                legs[key] = min(abs(share.quantity), abs(whole[key])).copy_sign(share.quantity)
+    return FeedShows(frozenset(f"{order.symbol} {order.order_id}" for order in orders), legs)
 
 
 def has_to_go(reading: Reading, *, but: Container[RestingOrder] = ()) -> tuple[str, ...]:
@@ -75,9 +99,15 @@ def _sizes(legs: Iterable[OpenLeg]) -> dict[str, Decimal]:
     return {leg.key: leg.quantity for leg in legs}
 
 
-def is_bare(reading: Reading, *, but: Container[RestingOrder] = ()) -> bool:
-    """Whether it shows nothing at all, beside these orders."""
-    return not reading.positions and all(order in but for order in _orders(reading))
+def is_bare(reading: Reading) -> bool:
+    """Whether it shows nothing at all."""
+    return not reading.positions and not _orders(reading)
+
+
+def lacks_a_leg(reading: Reading, feed: FeedShows) -> bool:
+    """Whether the feed has a leg that the reading does not have, or has in another size."""
+    sizes = _sizes(reading.positions)
+    return any(sizes.get(key, ZERO) != quantity for key, quantity in feed.legs.items())
 
 
 def are_positions_read(reading: Reading) -> bool:

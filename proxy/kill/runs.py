@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.kill.asked import answered
-from proxy.kill.continued import updated
+from proxy.kill.continued import after, going_on, renewed
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight, followed
 from proxy.kill.job import kill
@@ -46,8 +46,8 @@ class Work:
     """What is to be done since ``at``. ``sent`` is what was on the wire then, at the loop's time ``pressed``; ``None``
     where nothing can be. ``whole`` says that the hands are those of all that the scope covers: it answers a press,
     whose stop took ``stopped_ms``. ``over`` are the jobs that had ended when it was to be begun: they answer no press
-    of then, whatever the clock says. ``flat`` says that these were read as flat, and are killed when all that was sent
-    is over."""
+    of then, whatever the clock says. ``flat`` says that these were read as flat, and are killed when what they had sent
+    is over. ``continues`` is, by account, what was done for the same press before."""
 
     scope: Scope
     by: str
@@ -58,8 +58,14 @@ class Work:
     over: frozenset[str] = frozenset()
     whole: bool = False
     flat: bool = False
+    continues: Mapping[str, AccountReport] = field(default_factory=dict)
     stopped_ms: float | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def once_more(self, continues: Mapping[str, AccountReport]) -> Work:
+        """The same for some of its accounts, which go on with these."""
+        hands = [each for each in self.hands if each.name in continues]
+        return replace(self, hands=hands, whole=False, continues=continues)
 
     def unbegun(self, newest: Mapping[WhosePart, AccountReport]) -> dict[WhosePart, AccountReport]:
         """The reports of jobs that are not on disk yet: the newest that are there answer an older press."""
@@ -184,53 +190,89 @@ class Runs:
         self._in_flight[work.scope] = work.sent
         if not work.flat:
             return await self._followed(work, work.sent)
-        self._in_flight[work.scope] = await followed(self._store, work.sent, work.pressed)
-        return await self._kill(work, IN_FLIGHT_OVER)
+        return await self._followed_alone(work, work.sent)
 
-    async def _followed(self, work: Work, sent: InFlight) -> KillReport:
-        """Kill, and kill once more each account whose last reading may be older than the end of what it had sent.
-
-        One that is not flat is pursued until it is, and what arrives meanwhile is seen; the others must not keep that
-        waiting, and are followed by themselves then. Dust is as good as flat.
-        """
-        clock, over_at = Clock(), dict[str, datetime]()
+    async def _followed_alone(self, work: Work, sent: InFlight) -> KillReport:
+        """Kill what was read as flat as soon as its own wire is over; it is told when all is."""
+        waiting, own_wire = {each.name for each in work.hands}, asyncio.Event()
 
         def over(account: str) -> None:
-            over_at.setdefault(account, clock.now())
+            waiting.discard(account)
+            if not waiting:
+                own_wire.set()
 
         async def follow() -> InFlight:
             found = await followed(self._store, sent, work.pressed, over)
-            for hands in work.hands:
-                over(hands.name)
+            own_wire.set()
             return found
 
-        async with asyncio.TaskGroup() as both:
-            following = both.create_task(follow())
-            report = await self._kill(work, work.reason)
-            ended = [each for each in report.accounts if each.phase is not Phase.DEGRADED]
-            sent_by = sent.accounts if sent.known else {each.account for each in ended}
-            again = {
-                each.account
-                for each in ended
-                if each.account in sent_by and not each.read_after(over_at.get(each.account))
-            }
-            some_are_open = len(ended) < len(report.accounts)
-            if not again or some_are_open:
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(follow())
+            await own_wire.wait()
+            report = await self._kill(work, IN_FLIGHT_OVER)
+        self._in_flight[work.scope] = following.result()
+        return report
+
+    async def _followed(self, work: Work, sent: InFlight) -> KillReport:
+        """Kill, and kill once more each account whose last reading may be older than the end of what it had sent, as
+        soon as both are over: no other account is waited for.
+
+        One that is not flat is pursued until it is, and what arrives meanwhile is seen; those that still wait for the
+        wire must not keep that waiting, and are followed by themselves then. Dust is as good as flat.
+        """
+        clock, over_at = Clock(), dict[str, datetime]()
+        wires = {each.name: asyncio.Event() for each in work.hands}
+        late = dict[str, asyncio.Task[KillReport | None]]()
+        waiting = dict[str, AccountReport]()
+
+        def over(account: str) -> None:
+            over_at.setdefault(account, clock.now())
+            if account in wires:  # Of some that had sent nobody may have hands.
+                wires[account].set()
+
+        async def follow() -> InFlight:
+            found = await followed(self._store, sent, work.pressed, over)
+            for account in wires:
+                over(account)
+            return found
+
+        async def once_more(first: AccountReport) -> KillReport | None:
+            await wires[first.account].wait()
+            if first.read_after(over_at[first.account]):
+                return None
+            return await self._kill(work.once_more({first.account: first}), IN_FLIGHT_OVER)
+
+        async with asyncio.TaskGroup() as group:
+
+            def ended(first: AccountReport) -> None:
+                if first.phase is not Phase.DEGRADED and (not sent.known or first.account in sent.accounts):
+                    late[first.account] = group.create_task(once_more(after(work.continues.get(first.account), first)))
+
+            following = group.create_task(follow())
+            report = await self._kill(work, work.reason, ended)
+            some_are_open = any(each.phase is Phase.DEGRADED for each in report.accounts)
+            if some_are_open:
+                unread = {account for account in late if not wires[account].is_set()}
+                waiting = {each.account: each for each in report.accounts if each.account in unread}
+                for account in waiting:
+                    late[account].cancel()
+            if some_are_open or not late:
                 following.cancel()
         if not following.cancelled():
             self._in_flight[work.scope] = following.result()
-        if not again:
-            return report
-        late = replace(work, hands=[each for each in work.hands if each.name in again], whole=False)
-        if not some_are_open:
-            return updated(report, await self._kill(late, IN_FLIGHT_OVER))
-        run = Run(work.scope, frozenset(again))
-        if run not in self._tasks:  # Else another is at them, begun since, which follows it too.
-            self._begin(run, replace(late, flat=True, over=frozenset()))
+        for task in late.values():
+            again = None if task.cancelled() else task.result()
+            report = report if again is None else renewed(report, again)
+        for account, first in waiting.items():
+            run = Run(work.scope, frozenset({account}))
+            if run not in self._tasks:  # Else another is at it, begun since, which follows it too.
+                self._begin(run, replace(work.once_more({account: first}), flat=True, over=frozenset()))
         return report
 
-    async def _kill(self, work: Work, reason: str) -> KillReport:
-        return await kill(
+    async def _kill(
+        self, work: Work, reason: str, ended: Callable[[AccountReport], None] = lambda report: None
+    ) -> KillReport:
+        report = await kill(
             self._data_dir,
             work.scope,
             work.hands,
@@ -241,7 +283,10 @@ class Runs:
             whole=work.whole,
             anew=work.whole,
             stopped_ms=work.stopped_ms,
+            continues={account: first.job_id for account, first in work.continues.items()},
+            ended=ended,
         )
+        return going_on(report, work.continues)
 
     async def _tell_store(self, scope: Scope, generation: int | None) -> None:
         known = generation if generation is not None else self._truths.generation()

@@ -13,7 +13,6 @@ from typing import Final
 
 from proxy.kill.asked import asked_of
 from proxy.kill.continued import continued
-from proxy.kill.in_flight import IN_FLIGHT_OVER
 from proxy.kill.jobs import RESUMED, NewestJob, job_directory, job_history, newest, newest_jobs, widened
 from proxy.kill.joins import Join, joins
 from proxy.kill.journal import Job, Journal
@@ -71,20 +70,20 @@ def standing(data_dir: Path, scope: Scope, accounts: Sequence[str], stopped_at: 
 
 
 def newest_reports(data_dir: Path) -> dict[WhosePart, AccountReport]:
-    """The newest job of everyone, finished or not, under the widest scope that it was pressed for. One that followed
-    what was on the wire goes on with those before it, of the same press."""
+    """The newest job of everyone, finished or not, under the widest scope that it was pressed for, together with
+    those of the same press that it goes on with."""
     return {(each.account, each.bot): _of_its_press(data_dir, each) for each in newest_jobs(data_dir)}
 
 
 def _of_its_press(data_dir: Path, newest: NewestJob) -> AccountReport:
-    report, journal = _reported(newest.journal), newest.journal
-    if journal.job.reason != IN_FLIGHT_OVER:
+    report, continues = _reported(newest.journal), newest.journal.job.continues
+    if continues is None:
         return report
     for earlier in job_history(data_dir, newest.account, newest.bot):
-        if earlier.path.name < journal.path.name:
-            report = continued(_reported(earlier), report)
-            if earlier.job.reason != IN_FLIGHT_OVER:
-                break
+        if earlier.job.job_id == continues:
+            report, continues = continued(_reported(earlier), report), earlier.job.continues
+        if continues is None:
+            break
     return report
 
 

@@ -23,7 +23,7 @@ LABELS: Final[Mapping[str, str]] = {
     "reason": ", ".join(each.name.lower() for each in TurnedAway),
     "level": "desk, account or bot",
     "name": "which desk, account or bot; of the policy, its name",
-    "state": "of holds: PENDING, ACCEPTED, UNKNOWN; of overrides: REQUESTED, GRANTED",
+    "state": "of holds: PENDING, ACCEPTED, UNKNOWN, or as another version wrote it; of overrides: REQUESTED, GRANTED",
     "watchdog": "name of a watchdog, empty for one that never called",
     "venue": "name of a venue",
     "symbol": "symbol of an open position, or one that the signals follow; empty for the account's as a whole",

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as StoreSilent
 
-from proxy.store.connections import HEEDING
+from proxy.store.connections import HEEDING, HeedingPool
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ CALM_TIMEOUT_S: Final = 5.0
 
 def connect(url: str, *, timeout_s: float, connections_max: int = 512) -> Redis:
     """A client for ``redis://``, ``rediss://`` or ``unix://`` URLs. Connects on first use, never here."""
-    pool = BlockingConnectionPool.from_url(
+    pool = HeedingPool.from_url(
         url,
         max_connections=connections_max,
         timeout=timeout_s,

@@ -1,18 +1,23 @@
-"""Connections to the store that lose no cancellation.
+"""Connections to the store that lose no cancellation, and are not kept to a server that may not write any more.
 
 redis-py 8.1 sends within ``asyncio.wait_for``, and before Python 3.12 this swallows a cancellation that comes in the
 very moment the sending is done (CPython issue 86296, seen 2026-11-27). A task is cancelled only once: a loop that was
 asked to end would go on for ever, and its process with it. It is mended here, below every call, so that no loop needs
 to know.
+
+After a planned failover (Valkey's ``FAILOVER``) the old server lives on, as a replica, and closes no connection, though
+the address leads to the new one.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ReadOnlyError
 
 
 class _Heeding(AbstractConnection):
@@ -27,6 +32,28 @@ class _Heeding(AbstractConnection):
                 # Nobody will read the answer to what was sent: the connection is not fit for another call.
                 await self.disconnect(nowait=True)
                 raise asyncio.CancelledError
+
+    async def read_response(self, *how: Any, **terms: Any) -> Any:
+        """As redis-py's; but once it was told that the server is a replica, its pool closes it, with all others."""
+        try:
+            return await super().read_response(*how, **terms)
+        except ReadOnlyError:
+            # Not here: a pipeline's other answers are still to be read.
+            self.mark_for_reconnect()  # type: ignore[no-untyped-call]
+            raise
+
+
+class HeedingPool(BlockingConnectionPool):
+    """Closes all connections when one of them led to a replica, those too that only read and would never hear of it:
+    the server that they tell of would be now the one, now the other."""
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """As redis-py's."""
+        if connection.should_reconnect():  # type: ignore[no-untyped-call]
+            await self.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
+            for idle in tuple(self._available_connections):
+                await idle.disconnect(nowait=True)  # In one go: nobody takes one that is being closed.
+        await super().release(connection)
 
 
 class _TcpConnection(_Heeding, Connection):

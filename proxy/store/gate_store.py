@@ -15,6 +15,7 @@ from proxy.store.documents import decode_account
 from proxy.store.hold_script import attempts_of, documents_of, hold_arguments, hold_keys, view_of
 from proxy.store.holds import KnownHolds
 from proxy.store.leases import LeaseRequest, lease_field
+from proxy.store.settling_again import SettlingAgain
 from proxy.store.side_questions import SideQuestions
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.trouble import KeyOff, RequestReplayed, StoreFull, StoreUnavailable, readable
@@ -56,6 +57,7 @@ class GateStore(SideQuestions):
         self._holds = KnownHolds()
         self._attempts = KnownAttempts()
         self._voiding = Voiding(self._redis, self._keys)
+        self._settling_again = SettlingAgain(self._redis, self._scripts["settle"], lambda: self.taken())
 
     async def hold(self, request: HoldRequest) -> View:
         """Reserve, spend, write ahead and look, in one step.
@@ -133,20 +135,20 @@ class GateStore(SideQuestions):
 
         It is said at once, before whatever this process asks the store next; awaited is that the store has heard it.
         ``orders`` replaces what is held, when a venue took only a part; ``unreported`` are those whose bot gets no
-        answer that says what became of them. Raises ``StoreUnavailable``; then the hold
-        stays as it was, which is the safe side, and the caller spools the records.
+        answer that says what became of them. Raises ``StoreUnavailable``; then the hold stays as it was, which is the
+        safe side, the caller spools the records, and the rest is told again in the background.
         """
-        return self._call(
-            "settle",
-            [self._keys.holds(account), self._keys.audit, self._keys.unreported(account)],
-            [
-                hold_id,
-                action,
-                dump(orders) if orders is not None else "",
-                *unreported_arguments(unreported),
-                *(dump(record) for record in records),
-            ],
-        )
+        keys = [self._keys.holds(account), self._keys.audit, self._keys.unreported(account)]
+        told = [hold_id, action, dump(orders) if orders is not None else "", *unreported_arguments(unreported)]
+        asked = self._call("settle", keys, [*told, *(dump(record) for record in records)])
+        return asked if action == "KEEP" else self._settled(asked, keys, told)
+
+    async def _settled(self, asked: Awaitable[object], keys: list[str], told: list[Any]) -> object:
+        try:
+            return await asked
+        except StoreUnavailable:
+            self._settling_again.soon(keys, told)
+            raise
 
     async def refuse(
         self, account: str, bot: str, hold_id: str, records: Sequence[Record], size: Decimal | None
@@ -207,14 +209,19 @@ class GateStore(SideQuestions):
         return self._documents.view(account, venue)
 
     async def aclose(self) -> None:
-        """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""
+        """Close the connections. Holds still to be undone or settled are the warden's, which asks about old ones."""
         await self._voiding.aclose()
+        await self._settling_again.aclose()
         await self._lean.aclose()
         await self._redis.aclose()
 
     async def voided(self) -> None:
         """Wait until every hold that was given up is undone, or its attempts are spent."""
         await self._voiding.done()
+
+    async def settled(self) -> None:
+        """Wait until every settlement that was not heard is told, or was kept for as long as it is."""
+        await self._settling_again.done()
 
     def _call(
         self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True

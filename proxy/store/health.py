@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import redis.asyncio
 
 from proxy.store.client import connect
@@ -24,7 +25,8 @@ TIMEOUT_S: Final = 1.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldState:
     """The holds of one account in one state, and how long ago the stalest changed last. Of one that is UNKNOWN
-    that is when it was made. ``None`` where nobody knows of any."""
+    that is when it was made. ``None`` where nobody knows of any. The state may be one that this version does not
+    know."""
 
     account: str
     state: str
@@ -101,12 +103,22 @@ def _is_gone(report: GateReport | None, words: Mapping[str, GateWord]) -> bool:
 def _states(account: str, holds: Mapping[str, str], now_us: int) -> list[HoldState]:
     changed: dict[str, list[int]] = {}
     for hold_id, text in holds.items():
-        hold, at_us = decode_hold(hold_id, text)
-        changed.setdefault(hold.status.value, []).append(at_us)
+        state, at_us = _told(hold_id, text)
+        changed.setdefault(state, []).append(at_us)
     return [
         HoldState(account=account, state=state, count=len(times), age_s_max=_age_s_max(times, now_us))
         for state, times in changed.items()
     ]
+
+
+def _told(hold_id: str, text: str) -> tuple[str, int]:
+    """A hold's state, and its time as ``decode_hold`` says it. Of one that another version of the guard wrote, and that
+    cannot be read, the state as it stands there, and no time."""
+    try:
+        hold, at_us = decode_hold(hold_id, text)
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError):
+        return text.partition("|")[2].partition("|")[0], 0
+    return hold.status.value, at_us
 
 
 def _age_s_max(times: Sequence[int], now_us: int) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,15 @@ from rules.policy import Policy
 from rules.snapshot import Market, UnreportedOrder
 
 
+@dataclass(frozen=True, slots=True)
+class VenueTime:
+    """The venue's time when it was asked for, and the offset from the store's clock that it was reckoned with, in
+    microseconds: no two measurements come to the same one."""
+
+    at: datetime
+    offset_us: int
+
+
 class SideQuestions(Asking):
     """The questions of one gate process that are no step of an order."""
 
@@ -30,18 +40,21 @@ class SideQuestions(Asking):
         self._share_budget = Script.named("share_budget")
         self._budgets: dict[str, str] = {}
 
-    async def venue_time(self, venue: str) -> datetime | None:
+    async def venue_time(self, venue: str) -> VenueTime | None:
         """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
+
+        It is wrong by as much as the store's clock was set, or another store's differs, since the measurement.
 
         Raises ``StoreUnavailable``. Off the order path: a slow answer neither counts as an outage nor is acted on.
         """
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.time()
         pipeline.get(self._keys.clock(venue))
-        (seconds, micros), offset_us = await self._aside(pipeline.execute())
-        if offset_us is None:
+        (seconds, micros), published = await self._aside(pipeline.execute())
+        if published is None:
             return None
-        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros + int(offset_us))
+        offset_us = int(published)
+        return VenueTime(datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros + offset_us), offset_us)
 
     async def use_override(self, override_id: str) -> bool:
         """Take an override away for good. True for one caller at most, however many ask at once.

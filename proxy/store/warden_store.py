@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -111,6 +112,7 @@ class WardenStore(Publications):
         self._untime = Script.named("untime", "convert")
         self._state = Script.named("state")
         self._epoch = ""
+        self._beginning = asyncio.Lock()
 
     async def claim(self, where: str) -> None:
         """Take the desk for this guard, or keep it; ``where`` it runs, in words. Raises ``DeskTaken`` while another one
@@ -137,9 +139,17 @@ class WardenStore(Publications):
         return await self._ownership.left_by_another()
 
     async def begin_epoch(self) -> None:
-        """Mark the store as filled by this warden; holds recorded before stay."""
-        self._epoch = secrets.token_hex(8)
-        await self._redis.set(self._keys.epoch, self._epoch)
+        """Mark the store as filled by this warden; holds recorded before stay.
+
+        An epoch of ours that it still remembers goes on: it is of all accounts, and one that is filled already would
+        lose it to the next. After a failover they are all done in the same moment, so one at a time.
+        """
+        async with self._beginning:
+            if self._epoch and await self._redis.get(self._keys.epoch) == self._epoch:
+                return
+            epoch = secrets.token_hex(8)
+            await self._redis.set(self._keys.epoch, epoch)
+            self._epoch = epoch
 
     async def has_epoch(self) -> bool:
         """Whether the store remembers being filled by a warden."""
@@ -282,9 +292,14 @@ class WardenStore(Publications):
 
     async def holds(self, account: str) -> tuple[AgedHold, ...]:
         """Every hold of an account that can be read, oldest first."""
+        return (await self.all_holds(account))[0]
+
+    async def all_holds(self, account: str) -> tuple[tuple[AgedHold, ...], frozenset[str]]:
+        """As ``holds``, and the ids of those that cannot be read: another version of the guard made them."""
         states: Any = await self._redis.hgetall(self._keys.holds(account))
         holds = [aged for hold_id, state in states.items() if (aged := _readable_hold(account, hold_id, state))]
-        return tuple(sorted(holds, key=lambda aged: aged.hold.sequence))
+        unreadable = states.keys() - {aged.hold.hold_id for aged in holds}
+        return tuple(sorted(holds, key=lambda aged: aged.hold.sequence)), frozenset(unreadable)
 
     async def forget_times(self, account: str, holds: Iterable[AgedHold]) -> None:
         """These holds, as they were read, may have been timed by another clock than the store's: from now on nobody

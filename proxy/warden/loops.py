@@ -17,7 +17,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from proxy.accounts.under_way import outwait_s
+from proxy.accounts import under_way
 from proxy.control.history import History
 from proxy.policy.in_force import NotKept
 from proxy.settings import Settings
@@ -172,7 +172,7 @@ class Warden:
         its clock, also where it was an earlier warden that found this one in its place."""
         held = {name: await self._store.holds(name) for name in self._desk.accounts}
         if any(held.values()) or not self._scribe.is_empty:
-            wait_s = outwait_s(aged for holds in held.values() for aged in holds)
+            wait_s = under_way.UNDER_WAY_MAX_S
             log.warning("the store was restarted; entries are refused for another %s s", wait_s)
             await asyncio.sleep(wait_s)
         for name, holds in held.items():
@@ -253,6 +253,8 @@ class Warden:
                     self._desk.leases.store_was_away()
                     await self._desk.rearming.publish()
                     await self._store.distrust(list(self._desk.accounts))
+                    for venue in self._desk.venues.values():
+                        await venue.clock.publish_again()  # What is there was measured against another clock.
                     await self._desk.overrides.take_up()
                     await self._policies.publish()
                 if filled != run_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from proxy.certificate.keeping import CertificateKeeper
@@ -85,7 +85,14 @@ class Flattening:
         async with self._turns.held():
             hands, not_touched = await self._hands()
 
-            async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+            async def once(
+                hands: Sequence[AccountHands],
+                reason: str,
+                latch: Latch,
+                *,
+                anew: bool,
+                continues: Mapping[str, str] | None = None,
+            ) -> KillReport:
                 try:
                     return await kill(
                         self._settings.data_dir,
@@ -97,6 +104,7 @@ class Flattening:
                         flatten=flatten,
                         whole=anew and not not_touched,
                         anew=anew,
+                        continues=continues,
                     )
                 finally:
                     # Each at its end: this process may be stopped in it, or while what was on the wire is waited for.

@@ -38,7 +38,8 @@ _wire_log.setLevel(logging.WARNING)  # Below that it would tell of every connect
 
 MESSAGE_BYTES_MAX: Final = 65_536
 PATIENT_BYTES: Final = 1024
-"""So much is read of a patiently read bot before its rate is looked at again: a few orders, or 170 empty frames."""
+"""So much is read before it is asked again whether the socket is closed, and of a patiently read bot what its rate has
+room for: a few orders, or 170 empty frames."""
 
 FRAGMENTS_MAX: Final = 16
 CONTROL_FRAMES_PER_S: Final = 5.0
@@ -287,12 +288,17 @@ class BotConnection(asyncio.Protocol):
     # Frames.
 
     def _read(self, data: bytes) -> None:
-        """Read the bytes of frames; of a bot that is read patiently no more than its rate has room for."""
-        step = PATIENT_BYTES if self._patient else len(data)
-        for start in range(0, len(data), step):
-            self._parse(data[start : start + step])
-            if self._patient and not self._gone.is_set() and (wait_s := self._message_rate.wait_s(self._loop.time())):
-                self._unread = data[start + step :]
+        """Read the bytes of frames; of a bot that is read patiently no more than its rate has room for.
+
+        Of a socket that is closed only the close frame is still wanted: it is looked for in one step, and the rest is
+        dropped, so that a flood behind it costs nobody else the loop. Who buried its close frame meets the deadline.
+        """
+        for start in range(0, len(data), PATIENT_BYTES):
+            self._parse(data[start : start + PATIENT_BYTES])
+            if self._gone.is_set():
+                break
+            if self._patient and (wait_s := self._message_rate.wait_s(self._loop.time())):
+                self._unread = data[start + PATIENT_BYTES :]
                 self._pause_reading()
                 self._resting = self._loop.call_later(wait_s, self._read_on)
                 break

@@ -22,6 +22,9 @@ BUFFERED_MAX: Final = 4 * 1024 * 1024
 REPLY_MAX: Final = 16 * 1024 * 1024
 """Bytes of one reply. An account's two thousand holds are two megabytes."""
 
+DEMOTED: Final = "READONLY"
+"""What a replica answers to a call that writes, as all of an order's do."""
+
 _INCOMPLETE: Final = object()
 
 
@@ -91,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._unread += len(data)
         try:
             self._reader.feed(data)
-            while (reply := self._reader.gets()) is not _INCOMPLETE:
+            while not self.dropped and (reply := self._reader.gets()) is not _INCOMPLETE:
                 self._answer(reply)
         except (ValueError, TypeError, MemoryError):
             # Not the protocol, no UTF-8, a map whose keys can be none, or a length nobody can mean: whose answer the
@@ -109,6 +112,10 @@ class Connection(asyncio.Protocol):
         answer, _ = self._unanswered.popleft()
         if not answer.done():  # The caller may have been cancelled; its answer is taken all the same.
             answer.set_result(reply)
+        if isinstance(reply, Refusal) and reply.reason == DEMOTED:
+            # In a planned failover the old server lives on, as a replica, and keeps its connections: the address may
+            # lead to another by now.
+            self.drop(DEMOTED)
 
     def pause_writing(self) -> None:
         """The store does not read."""

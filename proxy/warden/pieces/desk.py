@@ -17,7 +17,7 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.kill.line import KillLine
 from proxy.kill.pursuit import Pursuit
-from proxy.kill.readings import FeedShows
+from proxy.kill.readings import FeedShows, shown_by_feed
 from proxy.kill.rearm_desk import RearmDesk
 from proxy.kill.roster import Roster
 from proxy.kill.sentinels import SentinelWatch
@@ -29,7 +29,7 @@ from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
 from proxy.venues.binance import client_ids
 from proxy.warden.pieces.account import AccountPieces, build_account
-from proxy.warden.pieces.bots import bot_hands
+from proxy.warden.pieces.bots import bot_hands, has_all
 from proxy.warden.pieces.ground import Ground
 from proxy.warden.pieces.hands import Hands, meters_of, newcomers, take_hands
 from proxy.warden.pieces.heart import build_heart, take_beats
@@ -177,22 +177,23 @@ def _bot_stops(ground: Ground, kill: KillDesk) -> BotStops:
     )
 
 
+def feed_shows(ground: Ground, keepers: Mapping[str, AccountKeeper], account: str, bot: str | None) -> FeedShows:
+    """What the feed of an account knows of what a kill there, or the kill of one bot (``None``: no bot's), makes flat:
+    for a bot that has all of an account that is all of it."""
+    seen = keepers[account].account if account in keepers else None
+    if seen is None:
+        return FeedShows()
+    return shown_by_feed(seen, None if bot is None or has_all(ground, bot, account) else bot)
+
+
 def _pursuit(
     ground: Ground, hands: Mapping[str, Hands], kill: KillDesk, keepers: Mapping[str, AccountKeeper]
 ) -> Pursuit:
-    def shows(account: str) -> FeedShows:
-        """The orders and positions that the feed of an account knows of."""
-        seen = keepers[account].account if account in keepers else None
-        if seen is None:
-            return FeedShows()
-        legs = frozenset(f"{leg.symbol}/{leg.position_side} {leg.quantity}" for leg in seen.positions)
-        return FeedShows(frozenset(f"{order.symbol} {order.order_id}" for order in seen.open_orders), legs)
-
     return Pursuit(
         data_dir=ground.settings.data_dir,
         desk=kill,
         record=ground.scribe.event,
-        shows=shows,
+        shows=lambda account, bot: feed_shows(ground, keepers, account, bot),
         tags=lambda account: client_ids.tags_of(account, ground.traders()),
         now=ground.now,
         after_flat=exchange_keys(ground, hands).after_flat,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts import under_way
+from proxy.accounts import under_way, unresolved
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.keeper import AccountKeeper
 from proxy.store.embedded import EmbeddedStore
@@ -38,8 +38,7 @@ async def warden(server: EmbeddedStore, request: pytest.FixtureRequest) -> Async
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for wait in ("REPLY_TIMEOUT_S", "UNDER_WAY_MAX_S"):
-        monkeypatch.setattr(under_way, wait, 0.2)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.2)
 
 
 class Book:
@@ -188,3 +187,63 @@ async def test_a_failover_between_the_steps_of_filling_leaves_the_store_lost(war
     await keeper.loss.refill()
     assert keeper.loss.stands
     assert not await warden.has_epoch()
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "in one moment"])
+async def test_an_account_that_is_filled_keeps_its_epoch_while_the_others_are(
+    warden: WardenStore, at_once: bool
+) -> None:
+    """What its stream tells all the while is published."""
+    keepers = [a_keeper(name, warden) for name in ("early", "late", "last")]
+    await lose(warden, *keepers)
+    write, calls = warden._redis.set, 0
+
+    async def slow(*given: Any, **terms: Any) -> None:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.02 * calls)
+        await told()
+        await write(*given, **terms)
+        await told()
+
+    async def told() -> None:
+        for each in filled:
+            await each._say()
+
+    async def fill(keeper: AccountKeeper) -> None:
+        await keeper.loss.refill()
+        filled.append(keeper)
+
+    filled: list[AccountKeeper] = []
+    vars(warden._redis)["set"] = slow
+    if at_once:
+        await asyncio.gather(*map(fill, keepers))
+    else:
+        for each in keepers:
+            await fill(each)
+    assert [each.loss.stands for each in keepers] == [False] * len(keepers)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "over"), [(None, ("odd",)), (frozenset({"BTCUSDT"}), ())], ids=["whole", "symbols"]
+)
+async def test_a_hold_that_cannot_be_read_goes_beside_a_survey_of_the_whole_account_alone(
+    warden: WardenStore, monkeypatch: pytest.MonkeyPatch, symbols: frozenset[str] | None, over: tuple[str, ...]
+) -> None:
+    published: list[tuple[str, ...]] = []
+
+    async def survey(*_: Any, resolved: tuple[str, ...], **__: Any) -> Any:
+        published.append(resolved)
+        return SimpleNamespace(healed=())
+
+    async def meanwhile() -> None:
+        pass
+
+    monkeypatch.setattr(unresolved, "UNDER_WAY_MAX_S", 0.0)
+    await warden._redis.hset(warden._keys.holds("demo"), "odd", "1|PARTIAL|1|demo-bot|[]")
+    keeper = a_keeper("demo", warden, Hands("demo", meanwhile))
+    keeper._books.account, keeper._adopted = an_account_of(1), {}
+    books: Any = keeper._books
+    books.survey = survey
+    await (keeper.survey() if symbols is None else keeper._survey_symbols(symbols))
+    assert published == [over]

@@ -23,6 +23,7 @@ class Hosts:
         self.wall_step = 1_700_000_000.0
         self.venue_s = self.wall_step
         self.way_out_s = self.way_back_s = 0.01
+        self.store_s = STORE_S
         self.published: list[int] = []
         self.adjusted: list[int] = []
         self.records: list[dict[str, Any]] = []
@@ -43,7 +44,7 @@ class Hosts:
         return answer
 
     async def now_us(self) -> int:
-        return round((STORE_S + self.steady) * 1e6)
+        return round((self.store_s + self.steady) * 1e6)
 
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         self.published.append(offset_us)
@@ -74,6 +75,17 @@ async def test_the_quickest_of_the_last_answers_is_believed(hosts: Hosts) -> Non
     assert hosts.clock.offset_ms == 0
     await hosts.measure(*[(0.5, 0.1)] * SAMPLES)
     assert hosts.clock.offset_ms == 200
+
+
+async def test_another_store_is_told_what_is_known_by_its_own_clock_and_the_venue_is_not_asked(hosts: Hosts) -> None:
+    await hosts.clock.publish_again()
+    assert hosts.published == [], "nothing is known yet"
+    await hosts.measure((0.01, 0.01))
+    hosts.store_s += 20
+    asked_at = hosts.steady
+    await hosts.clock.publish_again()
+    assert hosts.steady == asked_at
+    assert abs(hosts.published[1] - hosts.published[0] + 20_000_000) < 1_000
 
 
 async def test_nothing_is_known_before_the_first_answer(hosts: Hosts) -> None:

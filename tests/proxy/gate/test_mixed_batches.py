@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import time
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
 
+from proxy.gate import second_look
 from proxy.gate.latch import Latch
 from proxy.gate.upstream import NotSent
 from proxy.store.fence import DESK
@@ -20,6 +23,7 @@ from proxy.venues.binance.routes import find_route
 from proxy.venues.binance.wire import Parameters
 from rules.model import Side
 from rules.order.duplicate_order import DuplicateOrder
+from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import an_account, an_open_order
@@ -247,3 +251,16 @@ async def test_the_headers_of_a_batch_name_the_cause_and_not_what_fell_beside_it
     fell, cause = told.json()
     assert ("BATCH_REFUSED" in fell["msg"], "UNKNOWN_SYMBOL" in cause["msg"]) == (True, True)
     assert told.headers["X-Guard-Code"] == "UNKNOWN_SYMBOL"
+
+
+async def test_an_exit_does_not_wait_for_the_second_look_at_an_entry_beside_it(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    house = House(desk, tmp_path, PositionLimit(limit_quantity=Decimal("0.15")))
+    house.venue.answer = lambda *_: [{"orderId": 7, "clientOrderId": "x", "status": "NEW"}]
+    await desk.knows(an_account().long("BTCUSDT", "0.1"))
+    assert (await answers(house, ENTRY))[0]["orderId"] == 7, "it holds the room that the next one would need"
+    monkeypatch.setattr(second_look, "PAUSES_S", (60.0,))
+    async with asyncio.timeout(10):
+        gone, kept = await answers(house, EXIT, ENTRY | {"price": "1999"})
+    assert (gone["orderId"], kept["code"]) == (7, -2010)

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
+import redis.asyncio
 
 from proxy.store.embedded import EmbeddedStore
 from rules.snapshot import HoldStatus
@@ -80,6 +82,30 @@ async def test_an_outcome_that_the_store_does_not_hear_is_in_the_journal(
             ("decision", None),
             ("outcome", "ACCEPTED"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "left"),
+    [(200, b"", [HoldStatus.ACCEPTED]), (400, b'{"code":-2019,"msg":"Margin is insufficient."}', [])],
+)
+async def test_what_the_exchange_answered_while_the_store_took_nothing_is_told_when_it_does(
+    own_desk: Desk, own_server: EmbeddedStore, tmp_path: Path, status: int, body: bytes, left: list[HoldStatus]
+) -> None:
+    """Else the warden finds a hold of which nobody knows, and the bot is stopped for an order it has the answer of."""
+    async with a_gate(own_desk, tmp_path) as (gate, exchange):
+        asked = await sent(gate, exchange)
+        exchange.status, exchange.body = status, body or exchange.body
+        async with redis.asyncio.Redis.from_url(own_server.url) as client:
+            await client.replicaof("127.0.0.1", "1")
+            exchange.gate.set()
+            assert (await asked).status_code == status
+            await gate.rest_door.drain()
+            assert [each["kind"] for each in own_desk.journaled()] == ["decision", "outcome"]
+            assert [aged.hold.status for aged in await own_desk.warden.holds("demo")] == [HoldStatus.PENDING]
+            await client.replicaof("NO", "ONE")
+        await own_desk.store.settled()
+        assert [aged.hold.status for aged in await own_desk.warden.holds("demo")] == left
+        assert [record["kind"] for record in await own_desk.audit()] == ["intent"], "the rest is in the journal"
 
 
 async def test_who_has_an_answer_finds_the_order_settled_by_whatever_is_asked_next(desk: Desk, tmp_path: Path) -> None:

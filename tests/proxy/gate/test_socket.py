@@ -10,6 +10,7 @@ import socket
 
 import pytest
 from websockets.exceptions import InvalidMessage, InvalidStatus
+from websockets.server import ServerProtocol
 
 from proxy.gate.streams import door as doors
 from proxy.gate.streams import keys as keyed
@@ -707,3 +708,22 @@ async def test_one_key_has_so_many_sockets_and_no_more(monkeypatch):
         await until(lambda: len(users.attached) == 1)
         async with gate.connect("/ws") as third:
             assert await asked(third, "SUBSCRIBE", KEY) == {"result": None, "id": 1}
+
+
+@pytest.mark.parametrize(("path", "first"), [("/ws", b""), ("/ws-fapi/v1", frame("x", 2))], ids=["streams", "trading"])
+async def test_a_flood_behind_what_closes_the_socket_is_not_parsed(path, first, monkeypatch):
+    parsed = []
+    receive_data = ServerProtocol.receive_data
+
+    def counted(wire, data):
+        parsed.append(len(data))
+        receive_data(wire, data)
+
+    async with a_world() as (_, gate), gate.raw(path) as bot:
+        monkeypatch.setattr(ServerProtocol, "receive_data", counted)
+        flood = first + frame("", 1) * 20_000
+        bot.write(flood)
+        await until(lambda: bool(parsed))
+        await asyncio.sleep(0.1)
+    assert max(parsed) <= sockets.PATIENT_BYTES
+    assert sum(parsed) < len(flood) / 4, "of each read one step, the rest is dropped"

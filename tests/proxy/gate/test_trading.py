@@ -513,3 +513,20 @@ async def test_without_the_store_a_logon_passes_and_exits_go(
         assert "STORE_UNAVAILABLE" in (await socket.ask(a_bare_frame("order.place", BUY)))["error"]["msg"]
         assert (await socket.ask(a_bare_frame("order.cancel", CANCEL)))["status"] == 200
     await gate.aclose()
+
+
+async def test_an_exit_read_whole_behind_an_unknown_method_still_goes(
+    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange
+):
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    async with a_world(trading=gate.trading_door) as (_, wire), wire.raw("/ws-fapi/v1") as bot:
+        bot.write(
+            on_the_wire(a_bare_frame("exchangeInfo", frame_id="wrong")),
+            on_the_wire(a_frame(keys, "order.place", BUY, frame_id="entry")),
+            on_the_wire(a_frame(keys, "order.place", EXIT, frame_id="exit")),
+        )
+        async with asyncio.timeout(5):
+            while not exchange.asked:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert [sent["side"] for _, _, sent in exchange.asked] == ["SELL"], "the entry is given up before it begins"

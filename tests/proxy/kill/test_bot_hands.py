@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -590,7 +590,14 @@ async def test_what_arrives_of_a_bot_that_published_shares_do_not_show_is_not_ca
             await buy(f"{GRID}b", "0.2")
             store.under_way.clear()
 
-        async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+        async def once(
+            hands: Sequence[AccountHands],
+            reason: str,
+            latch: Latch,
+            *,
+            anew: bool,
+            continues: Mapping[str, str] | None = None,
+        ) -> KillReport:
             return await kill(tmp_path, BOT, hands, "ann", reason, latch=latch, whole=anew, anew=anew)
 
         async def latch(scope: Scope, generation: int | None) -> None:

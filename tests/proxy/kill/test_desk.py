@@ -1175,3 +1175,110 @@ def test_a_press_that_comes_as_a_scope_opens_is_noted_like_any_other(tmp_path: P
         assert owed(tmp_path) == []
 
     in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("second_is", ["out of reach", "halted"])
+def test_a_late_fill_is_closed_at_once_though_another_account_is_open(tmp_path: Path, second_is: str) -> None:
+    async def one() -> None:
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        main, second = (SimulatedVenue(3, fault_share=0, quiet=True, name=name) for name in ("main", "second"))
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        if second_is == "out of reach":
+            second.away = {"positions"}
+        else:
+            second.enter("BTCUSDT")
+            second.halted.add("BTCUSDT")
+            store.under_way["second"] = (a_hold("d2", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        await desk.press(DESK, "ann", "stop")
+        await asyncio.sleep(7)
+        main.enter("BTCUSDT")
+        store.under_way["main"] = ()
+        await asyncio.sleep(1)
+        assert main.flat
+        await desk.runs.join()
+        accounts = [each for what, told in events if what != "kill.engaged" for each in told["accounts"]]
+        (account,) = [each for each in accounts if each["account"] == "main" and each["closed"]]
+        assert (account["reason"], len(account["closed"])) == ("stop", 1)
+        assert ("kill.flat", "desk") not in scopes_told(events)
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_the_last_word_of_a_followed_kill_outlives_the_warden(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        venue = SimulatedVenue(3, fault_share=0, quiet=True)
+        venue.plain["o1"] = "BTCUSDT"
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(DESK, "ann", "stop")
+        await asyncio.sleep(9)
+        await dies(desk)
+        desk = a_desk(tmp_path, store, venue, events=events)
+        await desk.resume()
+        await desk.runs.join()
+        (account,) = events[-1][1]["accounts"]
+        assert (account["by"], account["reason"], account["cancelled"]) == ("ann", "stop", 1)
+        (shown,) = desk.reports()
+        assert (shown.by, shown.reason, shown.cancelled) == ("ann", "stop", 1)
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_followed_job_goes_on_with_no_other_press_than_its_own(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, venue = SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0, quiet=True)
+        desk = a_desk(tmp_path, store, venue)
+        venue.plain["o0"] = "BTCUSDT"
+        await desk.press(MAIN, "zoe", "a month ago")
+        await desk.runs.join()
+        await desk.rearm(MAIN, "bob", "looked at it all", "account:main")
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        await desk.press(MAIN, "ann", "stop")
+        await desk.runs.join()
+        _, first, _ = job_history(tmp_path, "main")
+        head, *rest = first.path.read_bytes().splitlines(keepends=True)
+        first.path.write_bytes(b"".join([head, b"damage\n", *rest[1:]]))
+        (shown,) = desk.reports()
+        assert (shown.by, shown.cancelled) == ("ann", 0)
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_what_a_followed_kill_was_expected_to_cost_is_of_all_that_it_closed(tmp_path: Path) -> None:
+    async def one() -> None:
+        store, venue = SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0, quiet=True, hedged=True)
+        venue.positions["BTCUSDT", PositionSide.LONG] = Decimal(1)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(MAIN, "ann", "stop")
+        await asyncio.sleep(8)
+        venue.positions["BTCUSDT", PositionSide.LONG] = Decimal(30)
+        store.under_way["main"] = ()
+        await desk.runs.join()
+        (shown,) = desk.reports()
+        assert shown.cost_estimate is not None and shown.cost is not None
+        assert shown.cost_estimate.notional == shown.cost.notional == 3100
+        assert len(shown.cost_estimate.legs) == 2
+
+    in_virtual_time(one())
+
+
+def test_a_kill_that_is_under_way_is_not_begun_again(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0, quiet=True))
+        await desk.press(MAIN, "ann", "stop")
+        assert not await desk.again(MAIN, "main", "bob", "once more")
+        await desk.runs.join()
+        assert await desk.again(MAIN, "main", "bob", "once more")
+        await desk.runs.join()
+
+    in_virtual_time(one())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,8 +57,25 @@ class World:
         self.store.under_way.clear()
 
     async def press(self, *, has_store: bool = True, bot: str | None = None) -> KillReport:
-        async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
-            return await kill(self.data_dir, DESK, hands, "ann", reason, latch=latch, whole=anew, anew=anew)
+        async def once(
+            hands: Sequence[AccountHands],
+            reason: str,
+            latch: Latch,
+            *,
+            anew: bool,
+            continues: Mapping[str, str] | None = None,
+        ) -> KillReport:
+            return await kill(
+                self.data_dir,
+                DESK,
+                hands,
+                "ann",
+                reason,
+                latch=latch,
+                whole=anew,
+                anew=anew,
+                continues=continues,
+            )
 
         async def latch(scope: Scope, generation: int | None) -> None:
             await self.store.controls()
@@ -226,7 +243,14 @@ def test_a_share_that_nobody_reads_again_is_not_believed_once_something_of_the_b
         hands = BotHands(an_account("http://127.0.0.1:9"), tag=GRID, share=share)
         kills: list[Decimal | None] = []
 
-        async def once(_: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+        async def once(
+            _: Sequence[AccountHands],
+            reason: str,
+            latch: Latch,
+            *,
+            anew: bool,
+            continues: Mapping[str, str] | None = None,
+        ) -> KillReport:
             with contextlib.suppress(ConnectionError):
                 await latch(DESK, 1)
             kills.append(share.quantity("BTCUSDT", PositionSide.BOTH))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import proxy.kill.job
-from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
+from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import kill
 from proxy.kill.jobs import job_history
@@ -44,7 +44,6 @@ from tests.proxy.kill.virtual_time import in_virtual_time
 
 SOON_S = 5.0
 DUST = Decimal("0.04")
-SOMETHING = FeedShows(legs=frozenset({"something"}))
 RESERVE_LEAST = 2_400 * SHARE_LEAST
 """What any policy keeps for kills of an address's minute at Binance."""
 
@@ -58,9 +57,9 @@ class Venue(SimulatedVenue):
     @property
     def feed(self) -> FeedShows:
         """What its stream would have told."""
-        legs = (f"{symbol}/{side} {quantity}" for (symbol, side), quantity in self.positions.items() if quantity)
+        legs = {f"{symbol}/{side}": quantity for (symbol, side), quantity in self.positions.items() if quantity}
         conditionals = (order.order_id for order in self.conditionals)
-        return FeedShows(frozenset((*self.plain, *conditionals, *self.algos)), frozenset(legs))
+        return FeedShows(frozenset((*self.plain, *conditionals, *self.algos)), legs)
 
     async def _arrive(self, *, reading: bool) -> None:
         self.calls += 1
@@ -106,6 +105,7 @@ class Desk:
         self.venue = venue
         self.fence = Fence.initialise(data_dir)
         self.events: Counter[str] = Counter()
+        self.details: dict[str, dict[str, Any]] = {}
 
     def engaged(self) -> Iterable[Scope]:
         return self.fence.scopes()
@@ -122,6 +122,7 @@ class Desk:
 
     async def record(self, what: str, by: str, detail: dict[str, Any]) -> None:
         self.events[what] += 1
+        self.details[what] = detail
 
     def phases(self) -> list[Phase]:
         """How each job ended, the oldest first."""
@@ -135,8 +136,8 @@ async def pursued(desk: Desk, clock: Any, *, feed: bool = True) -> AsyncIterator
         data_dir=desk.data_dir,
         desk=desk,
         record=desk.record,
-        shows=lambda _: desk.venue.feed if feed else FeedShows(),
-        tags=lambda account: client_ids.tags(account, ("grid",)),
+        shows=lambda account, bot: desk.venue.feed if feed else FeedShows(),
+        tags=lambda account: client_ids.tags(account, ("grid", "trend")),
         now=clock.now,
     )
     running = asyncio.create_task(pursuit.run())
@@ -470,6 +471,10 @@ def test_a_stop_of_nobodys_after_flat_is_an_external_traders(tmp_path: Path) -> 
 
 def test_what_a_killed_bots_part_does_not_show_is_neither_told_nor_cancelled(tmp_path: Path) -> None:
     class Part(Stops):
+        @property
+        def feed(self) -> FeedShows:
+            return FeedShows()
+
         async def survey(self, *, orders: bool = True) -> Reading:
             reading = await super().survey(orders=orders)
             others = frozenset(reading.conditional_orders)
@@ -507,27 +512,51 @@ def test_a_bots_stop_stays_while_the_positions_are_not_read(tmp_path: Path) -> N
     in_virtual_time(one())
 
 
-def test_a_bots_stop_stays_while_the_feed_shows_a_position_that_an_old_list_does_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("scope", "dust"), [(DESK, False), (DESK, True), (Scope("main"), True), (Scope(bot="grid"), False)], ids=str
+)
+def test_a_bots_stop_stays_while_the_feed_shows_a_position_that_an_old_list_does_not(
+    tmp_path: Path, scope: Scope, dust: bool
+) -> None:
     class OldList(Stops):
         old_until = 0.0
 
         async def survey(self, *, orders: bool = True) -> Reading:
             reading = await super().survey(orders=orders)
-            return replace(reading, positions=()) if self.loop.time() < self.old_until else reading
+            old = tuple(leg for leg in reading.positions if leg.symbol != "BTCUSDT")
+            return replace(reading, positions=old) if self.loop.time() < self.old_until else reading
 
     async def one() -> None:
-        venue = OldList(3, fault_share=0, quiet=True)
+        venue = OldList(3, fault_share=0, quiet=True, hedged=True)
+        if dust:
+            venue.positions["SOLUSDT", PositionSide.LONG] = DUST
         desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
-        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        report = await kill(tmp_path, scope, [venue], "ann", "stop")
+        assert report.phase is (Phase.FLAT_EXCEPT_DUST if dust else Phase.FLAT)
         async with pursued(desk, clock):
             await asyncio.sleep(15)
             venue.old_until = venue.loop.time() + 12
             venue.enter("BTCUSDT")
             venue.send_stop(f"{client_ids.tag('main', 'grid')}protects")
             await asyncio.sleep(11)
-            assert venue.stops and not venue.flat, "the stop of a position that stands was cancelled"
-            await until_flat(venue, venue.old_until)
-        assert not venue.stops and desk.events == {"kill.shown_again": 1}
+            assert venue.stops and venue.positions["BTCUSDT", PositionSide.LONG], "the stop of a position was cancelled"
+            await asyncio.sleep(1 + SOON_S)
+        assert not venue.stops and not venue.positions["BTCUSDT", PositionSide.LONG]
+        assert desk.events == {"kill.shown_again": 1}
+
+    in_virtual_time(one())
+
+
+def test_a_bots_stop_is_cancelled_beside_dust_that_list_and_feed_show_alike(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Stops(3, fault_share=0, quiet=True, hedged=True)
+        venue.positions["SOLUSDT", PositionSide.LONG] = DUST
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            venue.send_stop(f"{client_ids.tag('main', 'grid')}keep")
+            await asyncio.sleep(READ_EVERY_S + SOON_S)
+        assert not venue.stops and desk.events == {"kill.exits_cancelled": 1}
 
     in_virtual_time(one())
 
@@ -595,6 +624,54 @@ def test_a_cancel_of_a_bots_stop_is_told_when_the_exchange_has_taken_it(tmp_path
     in_virtual_time(one())
 
 
+def test_a_cancel_of_a_bots_stop_that_is_refused_keeps_no_other_and_is_told_once(tmp_path: Path) -> None:
+    class Delivering(Stops):
+        async def cancel(self, step: CancelStep) -> None:
+            if step.symbol == "BTCUSDT":
+                raise VenueRefused(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
+            await super().cancel(step)
+
+    async def one() -> None:
+        venue = Delivering(3, fault_share=0, quiet=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            for bot, symbol in (("grid", "BTCUSDT"), ("trend", "ETHUSDT"), ("grid", "SOLUSDT")):
+                venue.send_stop(f"{client_ids.tag('main', bot)}{symbol}", symbol)
+            await asyncio.sleep(5 * READ_EVERY_S)
+        assert [stop.symbol for stop in venue.stops] == ["BTCUSDT"]
+        assert desk.events == {"kill.exits_cancelled": 2, "kill.exits_refused": 1}
+        assert desk.details["kill.exits_refused"]["bot"] == "grid"
+        assert desk.details["kill.exits_refused"]["not_cancelled"] == ["BTCUSDT s1"]
+
+    in_virtual_time(one())
+
+
+def test_no_further_exit_is_cancelled_once_the_exchange_demands_silence(tmp_path: Path) -> None:
+    class Throttling(Stops):
+        asked: tuple[str, ...] = ()
+
+        async def cancel(self, step: CancelStep) -> None:
+            self.asked = (*self.asked, step.symbol)
+            if len(self.asked) == 1:
+                raise VenueThrottled(429, 300)
+            await super().cancel(step)
+
+    async def one() -> None:
+        venue = Throttling(3, fault_share=0, quiet=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            for symbol in ("BTCUSDT", "ETHUSDT"):
+                venue.send_stop(f"{client_ids.tag('main', 'grid')}{symbol}", symbol)
+            await asyncio.sleep(300)
+            assert venue.asked == ("BTCUSDT",) and desk.events == {}
+            await asyncio.sleep(READ_EVERY_S + SOON_S)
+        assert not venue.stops and desk.events == {"kill.exits_cancelled": 1}
+
+    in_virtual_time(one())
+
+
 def test_f25_a_restart_does_not_begin_the_count_anew_and_a_press_does(tmp_path: Path) -> None:
     async def one() -> None:
         venue = Venue(3, fault_share=0)
@@ -639,10 +716,8 @@ def test_a_flat_account_is_read_seldom_even_while_its_feed_shows_what_cannot_be_
         await kill(tmp_path, DESK, [venue], "ann", "stop")
         venue.positions[next(iter(venue.positions))] = Decimal("0.05")  # Below the smallest order.
         calls = venue.calls
-        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: SOMETHING, now=clock.now)
-        running = asyncio.create_task(pursuit.run())
-        await asyncio.sleep(20 * READ_EVERY_S)
-        running.cancel()
+        async with pursued(desk, clock):
+            await asyncio.sleep(20 * READ_EVERY_S)
         assert 15 <= venue.calls - calls <= 22
         assert PURSUER not in {journal.job.by for journal in job_history(tmp_path, "main")}
 
@@ -675,7 +750,7 @@ def test_what_the_feed_shows_and_the_exchange_does_not_is_not_read_each_time(tmp
             data_dir=tmp_path,
             desk=desk,
             record=desk.record,
-            shows=lambda _: FeedShows(orders=frozenset({f"an order of {venue.loop.time()}"})),
+            shows=lambda account, bot: FeedShows(orders=frozenset({f"an order of {venue.loop.time()}"})),
             now=clock.now,
         )
         running = asyncio.create_task(pursuit.run())
@@ -686,16 +761,21 @@ def test_what_the_feed_shows_and_the_exchange_does_not_is_not_read_each_time(tmp
     in_virtual_time(one())
 
 
-def test_the_feed_of_an_account_that_others_trade_on_does_not_contradict_a_killed_bots_empty_part(
-    tmp_path: Path,
-) -> None:
+def test_the_feed_of_a_killed_bots_part_is_asked_for_and_no_more(tmp_path: Path) -> None:
     async def one() -> None:
         part = Venue(3, fault_share=0)
         desk, clock = Desk(tmp_path, part), proxy.kill.job.Clock()
         await kill(tmp_path, Scope(bot="grid"), [part], "ann", "stop")
         assert part.flat
         calls = part.calls
-        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: SOMETHING, now=clock.now)
+        others = FeedShows(frozenset({"another's"}), {"BTCUSDT/BOTH": Decimal(1)})
+        pursuit = Pursuit(
+            data_dir=tmp_path,
+            desk=desk,
+            record=desk.record,
+            shows=lambda account, bot: FeedShows() if bot == "grid" else others,
+            now=clock.now,
+        )
         running = asyncio.create_task(pursuit.run())
         await asyncio.sleep(10 * READ_EVERY_S)
         assert desk.events == {}, "a bot's part was compared with the whole account"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ReadOnlyError
 
 from proxy.store.client import STORE_TROUBLE, connect
 from proxy.store.embedded import EmbeddedStore
+from tests.proxy.store.failover import Moved, demote, run_id
 
 TURNS = range(1, 60)
 """Of the event loop, before the cancellation comes: a call takes about as many."""
@@ -81,6 +84,36 @@ async def test_a_time_out_around_a_call_is_still_a_time_out(client: Redis) -> No
         async with asyncio.timeout(0.001):
             while True:
                 await client.get("anything")
+
+
+async def write(client: Redis) -> None:
+    await client.set("anything", "1")
+
+
+async def write_in_a_pipeline(client: Redis) -> None:
+    await client.pipeline(transaction=False).set("anything", "1").get("anything").execute()
+
+
+@pytest.mark.parametrize("call", [write, write_in_a_pipeline])
+async def test_no_connection_is_kept_to_a_server_that_became_a_replica(
+    own_server: EmbeddedStore, tmp_path: Path, call: Callable[[Redis], Awaitable[None]]
+) -> None:
+    """Those too that only read: which server answers would be now the one, now the other."""
+    with EmbeddedStore(tmp_path / "other") as other, Moved(tmp_path / "address") as moved:
+        moved.to(own_server)
+        client = connect(moved.url, timeout_s=5.0)
+        await asyncio.gather(*(run_id(client) for _ in range(4)))
+        in_use = await client.connection_pool.get_connection()
+        await demote(own_server)
+        moved.to(other)
+        with pytest.raises(ReadOnlyError):
+            await call(client)
+        await client.connection_pool.release(in_use)
+        answers = await asyncio.gather(*(run_id(client) for _ in range(4)))
+        async with Redis.from_url(other.url, decode_responses=True) as there:
+            assert set(answers) == {await run_id(there)}
+        await call(client)
+        await client.aclose()
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "unix:///nowhere"])

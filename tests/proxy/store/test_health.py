@@ -118,6 +118,14 @@ async def test_a_hold_of_which_nobody_knows_the_time_has_no_age(desk: Desk) -> N
     assert seen["PENDING"].age_s_max is not None and 30 <= seen["PENDING"].age_s_max < 60
 
 
+async def test_holds_that_another_version_wrote_are_counted_under_the_state_that_stands_there(desk: Desk) -> None:
+    desk.holds("a", "PARTIAL", 30)
+    desk.holds("b", "PENDING", 30)
+    desk.raw.hset(desk.keys.holds("main"), "c", "of the moon")
+    seen = {each.state: (each.count, each.age_s_max) for each in (await desk.health.look(["main"])).holds}
+    assert (seen["PARTIAL"], seen[""], seen["PENDING"][0]) == ((1, None), (1, None), 1)
+
+
 async def test_what_waits_for_the_archive_is_as_old_as_its_oldest_record(desk: Desk) -> None:
     assert (await desk.health.look([])).lag_s == 0
     seconds, _ = desk.raw.time()

@@ -1,12 +1,19 @@
 """What becomes of a hold, and the records that say so."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
+import redis.asyncio
 
+from proxy.accounts.under_way import UNDER_WAY_MAX_S
+from proxy.store import settling_again
 from proxy.store.codec import load
-from rules.snapshot import HoldStatus
+from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.keys import Keys
+from rules.snapshot import HoldStatus, UnreportedOrder
 from tests.proxy.store.builders import a_held_order, a_request, publish
+from tests.rules.builders import NOW
 
 
 async def held(gate):
@@ -109,3 +116,71 @@ async def test_of_holds_that_another_clock_timed_nobody_knows_when_until_they_ch
     await gate.settle("demo", "taken", "ACCEPTED", [])
     now = {aged.hold.hold_id: aged for aged in await warden.holds("demo")}
     assert now["pending"].at_us == 0 < now["taken"].at_us
+
+
+@pytest.fixture
+async def hurt(own_server):
+    """A gate with a hold, and its store, which takes nothing until it is said."""
+    gate = GateStore(own_server.url, "desk", timeout_s=2.0)
+    await gate.hold(a_request("h1"))
+    async with redis.asyncio.Redis.from_url(own_server.url) as client:
+        await client.replicaof("127.0.0.1", "1")
+        yield gate, client
+    await gate.aclose()
+
+
+async def test_what_nobody_knows_of_an_order_is_told_again_too(hurt):
+    gate, client = hurt
+    lost = UnreportedOrder(bot="demo-bot", hold_id="h1", at=NOW, order=a_held_order())
+    with pytest.raises(StoreUnavailable):
+        await gate.settle("demo", "h1", "UNKNOWN", [{"kind": "outcome"}], (a_held_order(),), [lost])
+    await client.replicaof("NO", "ONE")
+    await gate.settled()
+    assert [hold.status for hold in (await held(gate)).values()] == [HoldStatus.UNKNOWN]
+    assert await gate.unreported("demo") == (lost,)
+
+
+async def test_nothing_is_told_again_of_what_the_warden_released_meanwhile(hurt):
+    gate, client = hurt
+    with pytest.raises(StoreUnavailable):
+        await gate.settle("demo", "h1", "ACCEPTED", [], (a_held_order(),))
+    await client.replicaof("NO", "ONE")
+    await client.delete(Keys("desk").holds("demo"))
+    await gate.settled()
+    assert await held(gate) == {}
+
+
+async def test_it_is_told_again_for_a_while_only(hurt, monkeypatch):
+    assert settling_again.UNTOLD_KEPT_S > UNDER_WAY_MAX_S, "a warden asks after a failover when that is over"
+    monkeypatch.setattr(settling_again, "UNTOLD_KEPT_S", 0.1)
+    monkeypatch.setattr(settling_again, "TELL_TIMEOUT_S", 0.05)
+    gate, client = hurt
+    with pytest.raises(StoreUnavailable):
+        await gate.settle("demo", "h1", "RELEASE", [])
+    async with asyncio.timeout(5):
+        await gate.settled()
+    await client.replicaof("NO", "ONE")
+    assert [hold.status for hold in (await held(gate)).values()] == [HoldStatus.PENDING]
+
+
+async def test_a_gate_that_ends_waits_for_no_store(hurt):
+    gate, _ = hurt
+    before = asyncio.all_tasks()
+    with pytest.raises(StoreUnavailable):
+        await gate.settle("demo", "h1", "RELEASE", [])
+    async with asyncio.timeout(1):
+        await gate.aclose()
+    assert asyncio.all_tasks() <= before
+
+
+async def test_nothing_is_told_again_where_the_desk_is_another_guards(hurt, monkeypatch):
+    monkeypatch.setattr(settling_again, "UNTOLD_KEPT_S", 0.1)
+    gate, client = hurt
+    with pytest.raises(StoreUnavailable):
+        await gate.settle("demo", "h1", "RELEASE", [])
+    gate.taken = lambda: True
+    await client.replicaof("NO", "ONE")
+    async with asyncio.timeout(5):
+        await gate.settled()
+    gate.taken = lambda: False
+    assert [hold.status for hold in (await held(gate)).values()] == [HoldStatus.PENDING]

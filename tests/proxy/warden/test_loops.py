@@ -130,7 +130,12 @@ async def watched(told: Told, known: str, accounts: Mapping[str, Any] = MappingP
         rearming=SimpleNamespace(publish=told.teller("ramps")),
         overrides=SimpleNamespace(take_up=told.teller("overrides")),
         watch=SimpleNamespace(publish_all=told.teller("scores")),
-        venues={"": SimpleNamespace(market=SimpleNamespace(publish_instruments_again=told.teller("instruments")))},
+        venues={
+            "": SimpleNamespace(
+                market=SimpleNamespace(publish_instruments_again=told.teller("instruments")),
+                clock=SimpleNamespace(publish_again=told.teller("clock")),
+            )
+        },
     )
     watching = asyncio.create_task(warden._watch_store())
     await asyncio.sleep(0.1)
@@ -142,7 +147,7 @@ async def watched(told: Told, known: str, accounts: Mapping[str, Any] = MappingP
 
 async def test_another_server_knows_all_that_orders_are_judged_by_before_gates_ask_it_and_leases_run_on() -> None:
     said = await watched(Told("second", "first"), "first")
-    assert {"keys", "policy", "instruments", "scores", "leases"} <= set(said)
+    assert {"keys", "policy", "instruments", "scores", "leases", "clock"} <= set(said)
     assert said.index("filled") == len(said) - 1
 
 
@@ -319,8 +324,8 @@ async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clo
     [
         ((HoldStatus.ACCEPTED, HoldStatus.PENDING), False, 0.4),
         ((HoldStatus.UNKNOWN,), True, 0.4),
-        ((HoldStatus.ACCEPTED,), True, 0.2),
-        ((), False, 0.2),
+        ((HoldStatus.ACCEPTED,), True, 0.4),
+        ((), False, 0.4),
         ((), True, 0.0),
     ],
     ids=["one may be under way", "and the archive is new", "taken", "lost with the store", "nothing was ever sent"],
@@ -329,7 +334,6 @@ async def test_what_may_be_under_way_is_waited_out_before_its_times_are_forgotte
     monkeypatch: pytest.MonkeyPatch, held: tuple[HoldStatus, ...], is_empty: bool, wait_s: float
 ) -> None:
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.4)
-    monkeypatch.setattr(under_way, "REPLY_TIMEOUT_S", 0.2)
     told = Told("second", "")
     told.held, told.is_empty = tuple(map(a_hold, held)), is_empty
     warden = a_warden(told)

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.store.lean import connection, pool
 from proxy.store.lean.client import LeanClient
 from proxy.store.lean.trouble import CallFailed
+from tests.proxy.store.failover import Moved, demote
 from tests.proxy.store.lean.fake_store import FILLED, SCRIPT, FakeStore, a_store, always, echo, silence
 from tests.support.worlds import until
 
@@ -69,7 +71,7 @@ async def test_calls_do_not_wait_for_one_another_s_answers(client: Client):
         assert await asyncio.gather(*(lean.run(SCRIPT, [], [text]) for text in asked)) == asked
 
 
-@pytest.mark.parametrize("code", ["LOADING", "OOM", "READONLY", "NOAUTH", "MOVED", "MASTERDOWN", "BUSY", "ERR"])
+@pytest.mark.parametrize("code", ["LOADING", "OOM", "NOAUTH", "MOVED", "MASTERDOWN", "BUSY", "ERR"])
 async def test_an_error_is_a_refusal_by_its_code_and_is_not_asked_again(client: Client, code: str):
     async with a_store(always(f"-{code} some words\r\n".encode())) as store:
         lean = client(store.url)
@@ -77,6 +79,24 @@ async def test_an_error_is_a_refusal_by_its_code_and_is_not_asked_again(client: 
         assert len(store.calls) == 1
         store.answers = echo
         assert await lean.run(SCRIPT, [], ["the same connection goes on"]) == "the same connection goes on"
+
+
+async def test_a_server_that_became_a_replica_is_left_for_the_one_to_which_the_address_leads(
+    client: Client, own_server: EmbeddedStore, tmp_path: Path
+):
+    """A planned failover: the old one lives on, and closes no connection."""
+    with EmbeddedStore(tmp_path / "other") as other, Moved(tmp_path / "address") as moved:
+        moved.to(own_server)
+        lean = client(moved.url)
+        await lean.warm(PATIENT_S)
+        assert await lean.run(REAL_BY_TEXT, ["k"], ["before"]) == "before"
+        await demote(own_server)
+        moved.to(other)
+        heard = []
+        for _ in range(pool.CONNECTIONS):
+            heard.append(await failure(lean.run(REAL_BY_TEXT, ["k"], ["asked once"])))
+        assert heard == [("READONLY", True)] * pool.CONNECTIONS
+        assert await lean.run(REAL_BY_TEXT, ["k"], ["after"]) == "after"
 
 
 @pytest.mark.parametrize("greeting", [b"-LOADING wait\r\n", b"-NOAUTH who\r\n"], ids=["loading", "nobody"])

@@ -183,6 +183,17 @@ def test_a_refusal_keeps_its_code_alone(side):
     ]  # fmt: skip
 
 
+def test_one_to_a_server_that_is_a_replica_now_is_dropped_with_its_other_calls(side):
+    first, second = side.ask(), side.ask()
+    side.connection.data_received(b"-READONLY You can't write against a read only replica.\r\n" * 2)
+    assert isinstance(first.result(), Refusal) and first.result().reason == "READONLY"
+    assert isinstance(second.result(), CallFailed) and (second.result().reason, second.result().asked) == (
+        "READONLY",
+        True,
+    )
+    assert (side.connection.dropped, side.wire.aborted, side.lost) == (True, True, 1)
+
+
 def test_calls_in_flight_are_bounded(side):
     for _ in range(CALLS_MAX):
         assert side.connection.ready
