@@ -91,20 +91,25 @@ class Identities:
         if not signing.signs_request(payload, signature, _verifying_key(known)):
             raise Refused(rejections.bad_signature())
         # Over what is signed, not over the bytes: a signature can be spelled and placed in more than one way.
-        return self._identity(known, _mark(known, payload, parameters, now_ms))
+        return self._identity(known, _mark(known, payload, parameters, now_ms, now_ms))
 
-    def identify_frame(self, frame: Call, now_ms: int) -> Identity:
-        """The identity behind a frame that carries its own key; see ``identify``."""
+    def identify_frame(self, frame: Call, now_ms: int, arrived_ms: int) -> Identity:
+        """The identity behind a frame that carries its own key; see ``identify``.
+
+        It is as old as it was when it came, at ``arrived_ms`` at the earliest: an exit that the gate reads behind its
+        bot's own burst was sent in time. What adds risk is still not sent after its window.
+        """
         known = self._known(frame.api_key)
         if isinstance(frame, Frame) and frame.route.access is not Access.SIGNED:
             return self._identity(known, _Mark())
         if not verify_frame(frame, _verifying_key(known)):
             raise Refused(rejections.bad_signature())
-        return self._identity(known, _mark(known, frame.signed_payload.encode(), frame.parameters, now_ms))
+        payload = frame.signed_payload.encode()
+        return self._identity(known, _mark(known, payload, frame.parameters, now_ms, arrived_ms))
 
     def identify_logon(self, frame: Call, now_ms: int) -> Identity:
         """The identity a socket is opened to by ``session.logon``: of an Ed25519 guard key only, as at Binance."""
-        identity = self.identify_frame(frame, now_ms)
+        identity = self.identify_frame(frame, now_ms, now_ms)
         if self._known(identity.guard_key).public_key is None:
             raise Refused(rejections.logon_key_kind())
         return identity
@@ -113,16 +118,16 @@ class Identities:
         """The identity behind a frame without a key, on a socket where ``guard_key`` logged on; see ``identify``.
 
         The key is looked up again, so a key that is switched off ends here whatever the socket was allowed before. A
-        timestamp is checked when there is one; without, ``recvWindow`` counts from ``arrived_ms``, and may be over by
-        now. Nothing is signed, so what tells a frame from its repetition is its id and all it asks for: a client that
-        sends a frame again after a broken connection sends the same of both.
+        timestamp is checked when there is one, as in ``identify_frame``; without, ``recvWindow`` counts from
+        ``arrived_ms``, and may be over by now. Nothing is signed, so what tells a frame from its repetition is its id
+        and all it asks for: a client that sends a frame again after a broken connection sends the same of both.
         """
         known = self._known(guard_key)
         if frame.route.access is not Access.SIGNED:
             return self._identity(known, _Mark())
         asked = f"session {frame.id!r} {frame.method} {frame.signed_payload}".encode()
         if frame.parameters.get("timestamp") is not None:
-            return self._identity(known, _mark(known, asked, frame.parameters, now_ms))
+            return self._identity(known, _mark(known, asked, frame.parameters, now_ms, arrived_ms))
         # Nothing says when it was meant to be sent. The mark counts from now: it outlives every copy that has come.
         window_ms = signing.read_recv_window(frame.parameters)
         mark = _Mark(_digest(known, asked), window_ms + 2 * signing.FUTURE_MAX_MS, arrived_ms + window_ms)
@@ -206,14 +211,14 @@ class Identities:
             log.error("the vault cannot be read again, keys stay as they were: %s", trouble)
 
 
-def _mark(known: GuardKey, payload: bytes, parameters: Parameters, now_ms: int) -> _Mark:
-    """Check the clock window and say what the request is known by while it lasts."""
+def _mark(known: GuardKey, payload: bytes, parameters: Parameters, now_ms: int, arrived_ms: int) -> _Mark:
+    """Check the clock window, as of when a request came, and say what it is known by while it lasts."""
     timing = signing.read_timing(parameters)
-    if signing.check_window(timing.timestamp_ms, timing.recv_window_ms, now_ms) is not None:
+    if signing.check_window(timing.timestamp_ms, timing.recv_window_ms, now_ms, arrived_ms) is not None:
         raise Refused(rejections.stale_timestamp())
     valid_until_ms = timing.timestamp_ms + timing.recv_window_ms
     # The mark is set after this and lives longer than ``valid_until_ms``, beyond which nothing that is marked is sent:
-    # so a copy meets the mark, however long it waited before it asked for it.
+    # so a copy meets the mark, however long it waited before it asked for it. Exits and cancels are not marked.
     return _Mark(_digest(known, payload), timing.recv_window_ms + 2 * signing.FUTURE_MAX_MS, valid_until_ms)
 
 

@@ -185,10 +185,10 @@ class TradingSession:
 
     def _identify(self, frame: Frame) -> Identity:
         now_ms = milliseconds(self._now())
+        arrived_ms = now_ms - int(self._socket.waited_s * 1000)
         if frame.api_key is not None:
-            identity = self._identities.identify_frame(frame, now_ms)
+            identity = self._identities.identify_frame(frame, now_ms, arrived_ms)
         elif self._logon is not None:
-            arrived_ms = now_ms - int(self._socket.waited_s * 1000)
             identity = self._identities.identify_session(self._logon.guard_key, frame, now_ms, arrived_ms)
         else:
             raise Refused(rejections.not_logged_on())

@@ -117,9 +117,12 @@ def read_recv_window(parameters: Parameters) -> int:
     return window
 
 
-def check_window(timestamp_ms: int, recv_window_ms: int, now_ms: int) -> MalformedRequest | None:
-    """Binance's rule: ``timestamp < now + 1000 and now - timestamp <= recvWindow``; otherwise its -1021."""
-    if timestamp_ms < now_ms + FUTURE_MAX_MS and now_ms - timestamp_ms <= recv_window_ms:
+def check_window(timestamp_ms: int, recv_window_ms: int, now_ms: int, arrived_ms: int) -> MalformedRequest | None:
+    """Binance's rule: ``timestamp < now + 1000 and arrived - timestamp <= recvWindow``; otherwise its -1021.
+
+    ``arrived_ms`` is when the request came at the earliest: it may have waited since.
+    """
+    if timestamp_ms < now_ms + FUTURE_MAX_MS and arrived_ms - timestamp_ms <= recv_window_ms:
         return None
     return MalformedRequest(-1021, "Timestamp for this request is outside of the recvWindow.")
 

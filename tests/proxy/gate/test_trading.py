@@ -307,6 +307,54 @@ async def test_an_entry_of_a_session_does_not_go_after_its_window_though_it_was_
     assert [sent["side"] for _, _, sent in exchange.asked if "side" in sent] == ["SELL", "BUY", "BUY"]
 
 
+@pytest.mark.parametrize("pause_s", [0, 0.2], ids=["off the wire", "in the kernel"])
+async def test_a_signed_exit_behind_a_burst_of_its_bot_is_as_old_as_it_was_when_it_came(
+    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange, pause_s: float
+) -> None:
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    _goes_on(gate)
+    async with a_world(trading=gate.trading_door) as (_, wire), wire.raw("/ws-fapi/v1") as raw:
+        bot = OnTheWire(raw)
+        await bot.log_on(keys, NOW_MS)
+        bot.say(*BURST)
+        await asyncio.sleep(pause_s)
+        short = {"recvWindow": 500, "timestamp": NOW_MS}
+        bot.say(
+            a_frame(keys, "order.place", BUY | short, frame_id="entry"),
+            a_frame(keys, "order.place", EXIT | short, frame_id="exit"),
+            a_bare_frame("order.cancel", CANCEL | short, frame_id="of the session"),
+            a_frame(keys, "order.place", EXIT | short | {"timestamp": NOW_MS - 600}, frame_id="old"),
+            a_frame(keys, "order.place", EXIT | short | {"timestamp": NOW_MS + 9_000}, frame_id="ahead"),
+        )
+        for frame_id in ("entry", "old", "ahead"):
+            answer = await bot.answer(frame_id)
+            assert (answer["status"], answer["error"]["code"]) == (400, -1021), frame_id
+        for frame_id in ("exit", "of the session"):
+            assert (await bot.answer(frame_id))["status"] == 200, frame_id
+    assert [sent["side"] for _, _, sent in exchange.asked if "side" in sent] == ["SELL"]
+
+
+async def test_a_copy_of_a_signed_entry_that_waits_unread_does_not_go_as_well(
+    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange
+) -> None:
+    await desk.knows(an_account())
+    _goes_on(gate)
+    async with (
+        a_world(trading=gate.trading_door) as (_, wire),
+        wire.raw("/ws-fapi/v1") as first,
+        wire.raw("/ws-fapi/v1") as second,
+    ):
+        old, new = OnTheWire(first), OnTheWire(second)
+        await old.log_on(keys, NOW_MS)
+        await new.log_on(keys, NOW_MS + 1)
+        entry = a_frame(keys, "order.place", BUY | {"recvWindow": 300, "timestamp": NOW_MS}, frame_id="entry")
+        old.say(*(a_bare_frame("session.status", frame_id=number) for number in range(200)), entry)
+        new.say(entry)
+        assert (await new.answer("entry"))["status"] == 200
+        assert (await old.answer("entry"))["status"] == 400
+    assert len(exchange.asked) == 1
+
+
 async def test_an_entry_that_waits_unread_does_not_go_beside_its_copy_on_a_new_connection(
     gate: Gate, desk: Desk, keys: Keys, exchange: Exchange
 ) -> None:

@@ -92,7 +92,7 @@ def test_no_bytes_make_it_raise(query: bytes, body: bytes) -> None:
     [(100_000, True), (95_000, True), (94_999, False), (100_999, True), (101_000, False)],
 )
 def test_the_clock_window(timestamp: int, inside: bool) -> None:
-    late = check_window(timestamp, 5_000, 100_000)
+    late = check_window(timestamp, 5_000, 100_000, 100_000)
     assert (late is None) is inside
     if late is not None:
         assert late.code == -1021
