@@ -73,8 +73,8 @@ class Soak:
     counts: dict[str, int] = field(default_factory=dict)
     refused_for: dict[str, int] = field(default_factory=dict)
     """Orders by the code they were refused with, as the audit has them."""
-    reduced_for: list[str] = field(default_factory=list)
-    """Why an account was made reduce-only, as the audit has it."""
+    found_outside: list[str] = field(default_factory=list)
+    """What the guard took for a stranger's, as the audit has it: an account is made reduce-only for that."""
     at_the_exchange: int = 0
     in_the_audit: int = 0
     ended: dict[str, float] = field(default_factory=dict)
@@ -141,7 +141,7 @@ def run(soak: Soak, gates: int) -> None:
             soak.at_the_exchange = _totals(world)["orders_taken"]
             soak.in_the_audit = _archived(world, soak.counts["accepted"])
             soak.refused_for = _refused_for(world)
-            soak.reduced_for = _reduced_for(world)
+            soak.found_outside = _found_outside(world)
 
 
 def write(soak: Soak, troubles: Sequence[str], results: Path) -> None:
@@ -175,7 +175,7 @@ def words(soak: Soak, troubles: Sequence[str]) -> str:
         (
             f"{soak.counts}",
             f"refused for: {soak.refused_for}",
-            *(f"reduce-only for: {each}" for each in soak.reduced_for),
+            *(f"taken for a stranger's: {each}" for each in soak.found_outside),
             f"exchange {soak.at_the_exchange}, audit {soak.in_the_audit}",
             f"p50 {soak.p50_ms:.1f} ms, p99 {soak.p99_ms:.1f} ms, p99.9 {soak.p999_ms:.1f} ms; memory at most: {sizes}",
             *(f"DID NOT HOLD: {trouble}" for trouble in troubles),
@@ -238,7 +238,7 @@ def _refused_for(world: World) -> dict[str, int]:
     return dict(_asked(world, question))
 
 
-def _reduced_for(world: World) -> list[str]:
+def _found_outside(world: World) -> list[str]:
     question = "SELECT body FROM records WHERE kind = 'event' AND instr(body, 'outside.activity') > 0 LIMIT 3"
     return [body for (body,) in _asked(world, question)]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -21,8 +21,8 @@ from proxy.kill.telling import Telling
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 
 if TYPE_CHECKING:
-    from proxy.kill.hands import AccountHands, VenueHands
-    from proxy.kill.job import Latch
+    from proxy.kill.hands import VenueHands
+    from proxy.kill.late import Once
     from proxy.kill.report import KillReport
     from proxy.kill.settings_at_hand import AtHand
     from proxy.vault.keys import ExchangeKey
@@ -270,28 +270,21 @@ class _Press:
                     unopened.append(f"{key.account} ({type(bug).__name__}: {bug})")
                     self._telling.say(f"perpguard kill: NOT TOUCHED: {unopened[-1]}")
 
-            async def once(
-                hands: Sequence[AccountHands],
-                reason: str,
-                latch: Latch,
-                *,
-                anew: bool,
-                continues: Mapping[str, str] | None = None,
-            ) -> KillReport:
+            async def once(asked: Once) -> KillReport:
                 generation: int | None = None
                 try:
                     report = await kill(
                         self._data_dir,
                         self._scope,
-                        hands,
+                        asked.hands,
                         self._asked.by,
-                        reason,
+                        asked.reason,
                         on_step=show,
-                        latch=latch,
+                        latch=asked.latch,
                         flatten=_flatten(self._data_dir, at_hand.settings.policy),
-                        whole=anew and not unopened,
-                        anew=anew,
-                        continues=continues,
+                        whole=asked.anew and not unopened,
+                        anew=asked.anew,
+                        continues=asked.continues,
                     )
                     generation = report.generation
                     return report

@@ -7,10 +7,9 @@ which an exchange could still execute it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from proxy.kill import in_flight as wire
 from proxy.kill.bot_hands import BotHands
@@ -26,21 +25,20 @@ from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
 
 
-class Kill(Protocol):
-    """Makes accounts flat, once; ``anew`` where somebody has pressed for it. ``continues`` are the jobs, by account,
-    that new ones go on with."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """Accounts to be made flat once; ``anew`` where somebody has pressed for it. ``continues`` are the jobs, by
+    account, that new ones go on with."""
 
-    async def __call__(
-        self,
-        hands: Sequence[AccountHands],
-        reason: str,
-        latch: Latch,
-        *,
-        anew: bool,
-        continues: Mapping[str, str] | None = None,
-    ) -> KillReport:
-        """What became of them."""
-        ...
+    hands: Sequence[AccountHands]
+    reason: str
+    latch: Latch
+    anew: bool
+    continues: Mapping[str, str] = field(default_factory=dict)
+
+
+Kill = Callable[[Once], Awaitable[KillReport]]
+"""Makes them flat, and answers what became of them."""
 
 
 class CalledOff(asyncio.CancelledError):
@@ -77,7 +75,7 @@ async def kill_followed(
         # Not before: a gate elsewhere may send until it has heard.
         wires.append(_Wire(store, names, bot, pressed))
 
-    report = await kill(hands, reason, latched, anew=True)
+    report = await kill(Once(hands=hands, reason=reason, latch=latched, anew=True))
     found = wires[0] if wires else _Wire(None, names, bot, pressed)
     try:
         ended = {each.account for each in report.accounts if each.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)}
@@ -106,7 +104,8 @@ async def kill_followed(
         part = "; what of it is the bot's nobody knows now" if each.name in doubted else ""
         say(f"{each.name} is made flat once more: {IN_FLIGHT_OVER}{part}")
     jobs = {each.account: each.job_id for each in report.accounts}
-    return updated(report, await kill(late, IN_FLIGHT_OVER, latch, anew=False, continues=jobs))
+    once_more = Once(hands=late, reason=IN_FLIGHT_OVER, latch=latch, anew=False, continues=jobs)
+    return updated(report, await kill(once_more))
 
 
 class _Wire:

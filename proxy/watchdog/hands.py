@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.clock import utc_now
 from proxy.gate.recording import new_decision_id
 from proxy.kill.direct import DirectHands
-from proxy.kill.hands import AccountHands, VenueHands
-from proxy.kill.job import Latch, kill
-from proxy.kill.late import kill_followed
+from proxy.kill.hands import VenueHands
+from proxy.kill.job import kill
+from proxy.kill.late import Once, kill_followed
 from proxy.kill.report import KillReport, lacking
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
@@ -85,26 +84,19 @@ class Flattening:
         async with self._turns.held():
             hands, not_touched = await self._hands()
 
-            async def once(
-                hands: Sequence[AccountHands],
-                reason: str,
-                latch: Latch,
-                *,
-                anew: bool,
-                continues: Mapping[str, str] | None = None,
-            ) -> KillReport:
+            async def once(asked: Once) -> KillReport:
                 try:
                     return await kill(
                         self._settings.data_dir,
                         DESK,
-                        hands,
+                        asked.hands,
                         self._by,
-                        reason,
-                        latch=latch,
+                        asked.reason,
+                        latch=asked.latch,
                         flatten=flatten,
-                        whole=anew and not not_touched,
-                        anew=anew,
-                        continues=continues,
+                        whole=asked.anew and not not_touched,
+                        anew=asked.anew,
+                        continues=asked.continues,
                     )
                 finally:
                     # Each at its end: this process may be stopped in it, or while what was on the wire is waited for.

@@ -334,29 +334,9 @@ async def test_a_signed_exit_behind_a_burst_of_its_bot_is_as_old_as_it_was_when_
     assert [sent["side"] for _, _, sent in exchange.asked if "side" in sent] == ["SELL"]
 
 
-async def test_a_copy_of_a_signed_entry_that_waits_unread_does_not_go_as_well(
-    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange
-) -> None:
-    await desk.knows(an_account())
-    _goes_on(gate)
-    async with (
-        a_world(trading=gate.trading_door) as (_, wire),
-        wire.raw("/ws-fapi/v1") as first,
-        wire.raw("/ws-fapi/v1") as second,
-    ):
-        old, new = OnTheWire(first), OnTheWire(second)
-        await old.log_on(keys, NOW_MS)
-        await new.log_on(keys, NOW_MS + 1)
-        entry = a_frame(keys, "order.place", BUY | {"recvWindow": 300, "timestamp": NOW_MS}, frame_id="entry")
-        old.say(*(a_bare_frame("session.status", frame_id=number) for number in range(200)), entry)
-        new.say(entry)
-        assert (await new.answer("entry"))["status"] == 200
-        assert (await old.answer("entry"))["status"] == 400
-    assert len(exchange.asked) == 1
-
-
+@pytest.mark.parametrize("signed", [False, True], ids=["of a session", "signed"])
 async def test_an_entry_that_waits_unread_does_not_go_beside_its_copy_on_a_new_connection(
-    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange
+    gate: Gate, desk: Desk, keys: Keys, exchange: Exchange, signed: bool
 ) -> None:
     await desk.knows(an_account())
     _goes_on(gate)
@@ -368,7 +348,10 @@ async def test_an_entry_that_waits_unread_does_not_go_beside_its_copy_on_a_new_c
         old, new = OnTheWire(first), OnTheWire(second)
         await old.log_on(keys, NOW_MS)
         await new.log_on(keys, NOW_MS + 1)
-        entry = a_bare_frame("order.place", BUY | {"recvWindow": 300}, frame_id="entry")
+        asked = BUY | {"recvWindow": 300}
+        entry = a_bare_frame("order.place", asked, frame_id="entry")
+        if signed:
+            entry = a_frame(keys, "order.place", asked | {"timestamp": NOW_MS}, frame_id="entry")
         fill = [a_bare_frame("session.status", frame_id=number) for number in range(200)]
         old.say(*fill, entry)
         await asyncio.sleep(0.1)

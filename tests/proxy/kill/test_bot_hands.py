@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,11 +21,10 @@ from proxy.kill.bot_way_out import BORN_PAGES_MAX, BORN_ROWS_MAX
 from proxy.kill.direct import PUBLISHED_AGE_MAX, PublishedShare
 from proxy.kill.earlier_closes import since_rearmed
 from proxy.kill.fired import AGAIN_AFTER_S
-from proxy.kill.hands import AccountHands
-from proxy.kill.job import Latch, kill
+from proxy.kill.job import kill
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
-from proxy.kill.late import kill_followed
+from proxy.kill.late import Once, kill_followed
 from proxy.kill.own_closes import LATE_S, SHOWN_AFTER, OwnShare
 from proxy.kill.rearm import write_down
 from proxy.kill.report import KillReport
@@ -590,15 +589,10 @@ async def test_what_arrives_of_a_bot_that_published_shares_do_not_show_is_not_ca
             await buy(f"{GRID}b", "0.2")
             store.under_way.clear()
 
-        async def once(
-            hands: Sequence[AccountHands],
-            reason: str,
-            latch: Latch,
-            *,
-            anew: bool,
-            continues: Mapping[str, str] | None = None,
-        ) -> KillReport:
-            return await kill(tmp_path, BOT, hands, "ann", reason, latch=latch, whole=anew, anew=anew)
+        async def once(asked: Once) -> KillReport:
+            return await kill(
+                tmp_path, BOT, asked.hands, "ann", asked.reason, latch=asked.latch, whole=asked.anew, anew=asked.anew
+            )
 
         async def latch(scope: Scope, generation: int | None) -> None:
             await store.controls()

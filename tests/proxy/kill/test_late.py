@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,11 +15,11 @@ import pytest
 
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.direct import PublishedShare
-from proxy.kill.hands import AccountHands, Reading
+from proxy.kill.hands import Reading
 from proxy.kill.in_flight import OVER_AFTER_S
-from proxy.kill.job import Latch, kill
+from proxy.kill.job import kill
 from proxy.kill.jobs import job_history
-from proxy.kill.late import CalledOff, kill_followed
+from proxy.kill.late import CalledOff, Once, kill_followed
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
@@ -57,24 +56,17 @@ class World:
         self.store.under_way.clear()
 
     async def press(self, *, has_store: bool = True, bot: str | None = None) -> KillReport:
-        async def once(
-            hands: Sequence[AccountHands],
-            reason: str,
-            latch: Latch,
-            *,
-            anew: bool,
-            continues: Mapping[str, str] | None = None,
-        ) -> KillReport:
+        async def once(asked: Once) -> KillReport:
             return await kill(
                 self.data_dir,
                 DESK,
-                hands,
+                asked.hands,
                 "ann",
-                reason,
-                latch=latch,
-                whole=anew,
-                anew=anew,
-                continues=continues,
+                asked.reason,
+                latch=asked.latch,
+                whole=asked.anew,
+                anew=asked.anew,
+                continues=asked.continues,
             )
 
         async def latch(scope: Scope, generation: int | None) -> None:
@@ -243,19 +235,14 @@ def test_a_share_that_nobody_reads_again_is_not_believed_once_something_of_the_b
         hands = BotHands(an_account("http://127.0.0.1:9"), tag=GRID, share=share)
         kills: list[Decimal | None] = []
 
-        async def once(
-            _: Sequence[AccountHands],
-            reason: str,
-            latch: Latch,
-            *,
-            anew: bool,
-            continues: Mapping[str, str] | None = None,
-        ) -> KillReport:
+        async def once(asked: Once) -> KillReport:
             with contextlib.suppress(ConnectionError):
-                await latch(DESK, 1)
+                await asked.latch(DESK, 1)
             kills.append(share.quantity("BTCUSDT", PositionSide.BOTH))
             await asyncio.sleep(7)
-            return replace(await kill(tmp_path, DESK, [], "ann", reason), phase=Phase.FLAT, accounts=(read_as_flat(),))
+            return replace(
+                await kill(tmp_path, DESK, [], "ann", asked.reason), phase=Phase.FLAT, accounts=(read_as_flat(),)
+            )
 
         async def latch(scope: Scope, generation: int | None) -> None:
             await store.controls()
