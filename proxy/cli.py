@@ -7,56 +7,18 @@ import importlib
 import os
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
+from proxy.commands import kill as kill_commands
+from proxy.commands.arguments import Arguments
 from proxy.core_dumps import refuse_core_dumps
-from proxy.kill import commands as kill_commands
-from proxy.terminal import complain, say, show_json
-
-if TYPE_CHECKING:
-    from proxy.audit.pages import Hindsight
-    from proxy.settings import Settings
+from proxy.terminal import complain
 
 USAGE_ERROR: Final = 2
 _SIGNALLED: Final = 128
 """A shell adds the number of the signal that ended a command."""
-
-DATA_DIR_DEFAULT: Final = Path(".perpguard")
-
-
-class Arguments(argparse.Namespace):
-    """The parsed command line. ``settings`` are read when first asked for: a kill stops the gates before that."""
-
-    config: Path | None
-    data_dir_given: Path | None
-    command: str
-
-    @cached_property
-    def data_dir(self) -> Path:
-        """The data directory, found with the standard library alone. An unreadable settings file does not hide it."""
-        if self.data_dir_given is not None:
-            return self.data_dir_given
-        if os.environ.get("PERPGUARD_DATA_DIR"):
-            return Path(os.environ["PERPGUARD_DATA_DIR"])
-        if self.config is not None:
-            try:
-                named = tomllib.loads(self.config.read_text(encoding="utf-8")).get("data_dir")
-            except (OSError, ValueError):
-                named = None
-            if isinstance(named, str):
-                return self.config.parent / named
-        return DATA_DIR_DEFAULT
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings. Raises ``SettingsError``."""
-        from proxy.settings import load_settings
-
-        return load_settings(self.config, {"data_dir": self.data_dir})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _SIGNALLED + signal.SIGPIPE
     except Exception as error:
         # Loaded when something went wrong: a gate needs no archive to run.
-        from proxy.plain_troubles import plainly
+        from proxy.commands.plain_troubles import plainly
 
         said = plainly(error, files_too=args.command not in _CHILDREN)
         if not said:
@@ -103,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Arguments) -> int:
-    own = _COMMANDS.get(args.command)
-    if own is not None:
-        return own(args)
+    process = _RUN.get(args.command)
+    if process is not None:
+        return process(args)
     code: int = importlib.import_module(_MODULES[args.command]).run(args)
     return code
 
@@ -140,7 +102,7 @@ def _parser_for(command: str) -> argparse.ArgumentParser:
     elif command in _PROCESSES:
         _add_processes(commands)
     else:
-        _add_module(parser, commands, command)
+        _add_module(commands, command)
     return parser
 
 
@@ -167,40 +129,16 @@ def _take_settings_anywhere(parser: argparse.ArgumentParser) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser, commands = _base_parser()
-    commands.add_parser("init", help="write the first state of a data directory")
-    check = commands.add_parser("check", help="read settings, policy and vault as the guard would; say what is wrong")
-    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="this policy, instead of the settings'")
-    check.add_argument("--json", action="store_true", help="print one JSON object")
-    rules = commands.add_parser("rules", help="what each rule does, its settings, codes and clauses")
-    rules.add_argument("rule_id", nargs="?", metavar="RULE")
-    rules.add_argument("--json", action="store_true", help="print JSON")
-    covered = commands.add_parser("coverage", help="which clauses of the regulations the policy covers")
-    covered.add_argument("policy_file", nargs="?", type=Path, metavar="POLICY", help="instead of the policy in force")
-    covered.add_argument("--json", action="store_true", help="print JSON")
     _add_processes(commands)
-    commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
-    demo = commands.add_parser("demo", help="the whole story on this machine, in a minute")
-    demo.add_argument("--once", action="store_true", help="run unattended and end")
-    demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
     for command in _MODULES:
-        _add_module(parser, commands, command)
+        _add_module(commands, command)
+    commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     return parser
 
 
-def _add_module(
-    parser: argparse.ArgumentParser, commands: argparse._SubParsersAction[argparse.ArgumentParser], command: str
-) -> None:
+def _add_module(commands: argparse._SubParsersAction[argparse.ArgumentParser], command: str) -> None:
     importlib.import_module(_MODULES[command]).add_arguments(commands)
-    if command == "audit":
-        # The record knows nothing of what things came to; its page of one request may be told.
-        parser.set_defaults(look_back=_look_back)
-
-
-def _look_back(decision: Mapping[str, Any] | None, data_dir: Path) -> Hindsight:
-    from proxy.ledger.commands import look_back
-
-    return look_back(decision, data_dir)
 
 
 _CHILDREN: Final = frozenset({"gate", "warden", "watchdog"})
@@ -228,57 +166,11 @@ def _config_from_environment() -> Path | None:
     return Path(named) if named else None
 
 
-def _init(args: Arguments) -> int:
-    from proxy.store.fence import Fence
-
-    fence = Fence.initialise(args.data_dir)
-    stopped = ", ".join(sorted(map(str, fence.scopes())))
-    state = f"STOPPED: {stopped}; perpguard rearm lets it trade again" if stopped else "nothing is stopped"
-    say(f"{args.data_dir} is ready; {state}; kill generation {fence.generation()}")
-    return 0
-
-
-def _check(args: Arguments) -> int:
-    from proxy.policy.checking import run
-
-    return run(args.file, lambda: args.settings, as_json=args.json)
-
-
-def _rules(args: Arguments) -> int:
-    from proxy.reference.rule_pages import rule_page, rules_json, rules_part
-    from rules.catalog import CATALOG
-
-    if args.rule_id is not None and args.rule_id not in CATALOG:
-        complain("rules", f"no rule {args.rule_id}; known are {', '.join(CATALOG)}")
-        return USAGE_ERROR
-    if args.json:
-        page = rules_json(args.rule_id)
-    else:
-        page = rules_part() if args.rule_id is None else rule_page(CATALOG[args.rule_id])
-    say(*page.split("\n"))
-    return 0
-
-
-def _coverage(args: Arguments) -> int:
-    from proxy.policy.reading import load_policy
-    from proxy.policy.shelf import policy_path
-    from proxy.reference.coverage import coverage, coverage_table
-    from proxy.store.codec import plain
-
-    policy = load_policy(args.policy_file if args.policy_file is not None else policy_path(args.settings))
-    rows = list(coverage(policy))
-    if args.json:
-        show_json(plain(rows))
-    else:
-        say(*coverage_table(policy, rows).split("\n"))
-    return 0
-
-
 def _up(args: Arguments) -> int:
     from proxy.policy.reading import load_policy
     from proxy.policy.shelf import policy_path
-    from proxy.starting import check_startable
     from proxy.store.fence import Fence
+    from proxy.supervision.starting import check_startable
     from proxy.supervision.supervisor import Supervisor
     from proxy.vault.opening import open_unambiguous
 
@@ -319,43 +211,37 @@ def _watchdog(args: Arguments) -> int:
     return run_watchdog(args.settings, guard=args.guard, name=args.name, supervisor=args.supervisor)
 
 
-def _demo(args: Arguments) -> int:
-    from proxy.demo.story import run
-
-    return run(once=args.once, as_json=args.json)
-
-
-_COMMANDS: Final[Mapping[str, Callable[[Arguments], int]]] = {
-    "init": _init,
-    "check": _check,
-    "rules": _rules,
-    "coverage": _coverage,
+_RUN: Final[Mapping[str, Callable[[Arguments], int]]] = {
     "up": _up,
     "gate": _gate,
     "warden": _warden,
     "watchdog": _watchdog,
-    "demo": _demo,
 }
 
 _MODULES: Final[Mapping[str, str]] = {
-    "status": "proxy.status_command",
-    "doctor": "proxy.doctor.command",
-    "restart-gates": "proxy.supervision.restart_command",
-    "reduce": "proxy.kill.reduce_commands",
-    "rearm": "proxy.kill.rearm_commands",
-    "drill": "proxy.drill.commands",
-    "command": "proxy.kill.signing",
-    "keys": "proxy.vault.commands",
-    "audit": "proxy.audit.commands",
-    "ledger": "proxy.ledger.commands",
-    "export": "proxy.ledger.export_command",
-    "people": "proxy.people.commands",
-    "policy": "proxy.policy.commands",
-    "override": "proxy.overrides.commands",
-    "leases": "proxy.leases.commands",
-    "alerts": "proxy.alerts.commands",
-    "signals": "proxy.signals.commands",
-    "certificate": "proxy.certificate.commands",
-    "tls": "proxy.tls.commands",
+    "init": "proxy.commands.init",
+    "check": "proxy.commands.check",
+    "rules": "proxy.commands.rules",
+    "coverage": "proxy.commands.coverage",
+    "demo": "proxy.commands.demo",
+    "status": "proxy.commands.status",
+    "doctor": "proxy.commands.doctor",
+    "restart-gates": "proxy.commands.restart_gates",
+    "reduce": "proxy.commands.reduce",
+    "rearm": "proxy.commands.rearm",
+    "drill": "proxy.commands.drill",
+    "command": "proxy.commands.signed_command",
+    "keys": "proxy.commands.keys",
+    "audit": "proxy.commands.audit",
+    "ledger": "proxy.commands.ledger",
+    "export": "proxy.commands.export",
+    "people": "proxy.commands.people",
+    "policy": "proxy.commands.policy",
+    "override": "proxy.commands.override",
+    "leases": "proxy.commands.leases",
+    "alerts": "proxy.commands.alerts",
+    "signals": "proxy.commands.signals",
+    "certificate": "proxy.commands.certificate",
+    "tls": "proxy.commands.tls",
 }
 """Each part's own commands: ``add_arguments(subparsers)`` and ``run(args) -> int``, light to load."""

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -30,10 +31,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as MalformedEnvironment
 
 from proxy.addresses import asked_at, in_brackets
-from proxy.alerts.alert import Severity
-from proxy.alerts.quiet import QuietHours, zone
-from proxy.people.users import CodesFor
 from proxy.person_keys import public_key
+from proxy.quiet_hours import QuietHours, zone
+from proxy.severity import Severity
 from proxy.store.embedded import embedded_url
 
 BINANCE_HOSTS: Final = {
@@ -54,6 +54,14 @@ TOKEN_LENGTH_MIN: Final = 16
 _PREFIX: Final = "PERPGUARD_"
 _NO_SETTINGS: Final = frozenset({"CONFIG", "SUPERVISED", "API_KEY", "API_SECRET", "ALERT_URL", "WATCHDOG_SECRET"})
 """What else commands read from the environment, or are started with."""
+
+
+class CodesFor(StrEnum):
+    """Who needs an authenticator app: nobody (to practise), those who can loosen something, or everybody."""
+
+    NONE = "none"
+    RISK = "risk"
+    ALL = "all"
 
 
 class SettingsError(Exception):

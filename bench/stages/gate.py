@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 
 from bench.failure import BenchFailed
 from bench.stages.picture import SYMBOLS, VENUE
+from proxy.audit.journal import Journal
 from proxy.budget.meter import Meter
 from proxy.clock import milliseconds
 from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.identity import Identities
-from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.policy import policy_of
 from proxy.gate.upstream import OutboundRequest, Turnstile, UpstreamReply

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy.gate.journal import journal_files
+from proxy.audit.journal import journal_files
 from proxy.store.codec import load
 
 log = logging.getLogger("perpguard.accounts")

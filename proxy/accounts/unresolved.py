@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from proxy.accounts.payloads import PlacedOrder
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.accounts.under_way import UNDER_WAY_MAX_S
+from proxy.store.under_way import UNDER_WAY_MAX_S
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.snapshot import Amendment, HeldOrder, HoldStatus
 

@@ -5,24 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
-
-class Severity(StrEnum):
-    """How bad it is. ``kill`` is never silenced, and is told again until somebody acknowledges it."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-    KILL = "kill"
-
-    @property
-    def rank(self) -> int:
-        """Worse is higher."""
-        return _RANKS[self]
-
-
-_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
+from proxy.severity import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from proxy.alerts.alert import Severity
 from proxy.alerts.sending import ChannelFailed
 from proxy.alerts.wording import Message
+from proxy.severity import Severity
 
 log = logging.getLogger("perpguard.alerts")
 

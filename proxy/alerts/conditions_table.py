@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from proxy.alerts.alert import Severity
 from proxy.alerts.row import STOPPED, Row
+from proxy.severity import Severity
 
 CONDITIONS: Final[Mapping[str, Row]] = {
     "stopped": Row(

@@ -17,9 +17,9 @@ from proxy.alerts.channel import Delivery
 from proxy.alerts.lifecycle import Acknowledged, Event, Raised, Seen, State, Ticked, evolve, find
 from proxy.alerts.links import Link, read_token
 from proxy.alerts.post import Post
-from proxy.alerts.quiet import QuietHours
 from proxy.alerts.reports import condition, report_of
 from proxy.alerts.shelf import Shelf, ShelfDamaged
+from proxy.quiet_hours import QuietHours
 from proxy.vault.keys import Secret
 
 log = logging.getLogger("perpguard.alerts")

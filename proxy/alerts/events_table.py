@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from proxy.alerts.alert import Severity
 from proxy.alerts.row import STOPPED, Row
+from proxy.severity import Severity
 
 _LEFT: Final = (
     "Close at the exchange what is left, look at Kill for why, and press again if needed; exits of the bots are open."

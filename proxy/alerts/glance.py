@@ -9,9 +9,9 @@ from typing import Final
 from proxy.alerts.alert import Alert
 from proxy.alerts.desk import AlertDesk
 from proxy.alerts.lifecycle import find
+from proxy.alerts.plane import AlertsView, AlertView, ChannelView, TrialView
 from proxy.alerts.post import ChannelState
-from proxy.console.alerts_plane import AlertsView, AlertView, ChannelView, TrialView
-from proxy.console.plane import ControlRefused
+from proxy.refused import ControlRefused
 from proxy.store.codec import plain
 
 PAST_SHOWN: Final = 100

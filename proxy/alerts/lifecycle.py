@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from proxy.alerts.alert import Alert, Held, Notice, Occasion, Report, Severity
+from proxy.alerts.alert import Alert, Held, Notice, Occasion, Report
 from proxy.alerts.reports import condition
+from proxy.severity import Severity
 
 AGAIN_AFTER: Final = {
     Severity.INFO: timedelta(hours=1),

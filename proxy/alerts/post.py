@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from proxy.alerts.alert import Notice, Occasion, Report, Severity
+from proxy.alerts.alert import Notice, Occasion, Report
 from proxy.alerts.channel import DIGEST_ID, Channel, Delivery, Taker
 from proxy.alerts.links import PATH, token_of
 from proxy.alerts.reports import condition
 from proxy.alerts.sending import Sender
 from proxy.alerts.wording import Message, digest, message, trial
+from proxy.severity import Severity
 from proxy.vault.channels import AlertChannel
 from proxy.vault.keys import Secret
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from proxy.alerts.alert import Report, Severity
+from proxy.alerts.alert import Report
 from proxy.alerts.conditions_table import CONDITIONS
 from proxy.alerts.events_table import BROKE_OFF, EVENTS
 from proxy.alerts.row import Detail, Row
+from proxy.severity import Severity
 from proxy.store.scope import bot_in, part_in_words
 from proxy.terminal import safe
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy.alerts.alert import Severity
+from proxy.severity import Severity
 
 Detail = Mapping[str, Any]
 

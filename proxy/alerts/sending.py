@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import apprise
 
-from proxy.alerts.alert import Severity
 from proxy.alerts.answers import Attempt, bound_answers
 from proxy.alerts.wording import Message
+from proxy.severity import Severity
 from proxy.vault.keys import Secret
 
 ATTEMPT_S: Final = 4.0

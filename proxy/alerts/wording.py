@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.alerts.alert import Alert, Held, Notice, Occasion, Report, Severity
+from proxy.alerts.alert import Alert, Held, Notice, Occasion, Report
+from proxy.severity import Severity
 
 DIGEST_LINES_MAX: Final = 30
 

@@ -20,8 +20,8 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 
 from proxy.audit.chain import Head
-from proxy.certificate.signing import TrustedKey
 from proxy.decoding import decoder
+from proxy.signatures.signing import TrustedKey
 from proxy.store.codec import dump
 from proxy.vault.signing_keys import SigningKey
 

@@ -14,7 +14,7 @@ from proxy.audit.entry import column, from_micros, micros, stored_entry
 from proxy.audit.export import read_export, read_line
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.schema import JUDGEMENTS, RECORDS
-from proxy.certificate.signing import TrustedKey
+from proxy.signatures.signing import TrustedKey
 from proxy.store.codec import load
 
 _DOCUMENTS_KEPT: Final = 64

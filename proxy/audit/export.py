@@ -19,8 +19,8 @@ from proxy.audit.checkpoint import CheckpointDamaged, Sealed, unseal
 from proxy.audit.place import ArchiveUnavailable
 from proxy.audit.reader import ArchiveReader, as_bytes
 from proxy.audit.selection import Selection
-from proxy.certificate.signing import TrustedKey
 from proxy.decoding import decoder
+from proxy.signatures.signing import TrustedKey
 
 FORMAT: Final = "perpguard-audit-export/3"
 UNSIGNED_FORMAT: Final = "perpguard-audit-export/2"

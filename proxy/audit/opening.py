@@ -13,7 +13,7 @@ from proxy.audit.anchor import AnchorDamaged, AnchorUnreadable, anchor_mismatch,
 from proxy.audit.checkpoint import SEALED_LAYOUT, CheckpointDamaged, Sealed, TrustedKeys, UnknownKey
 from proxy.audit.place import ArchivePlace, ArchiveTampered, ArchiveUnavailable
 from proxy.audit.reader import ArchiveHead, ArchiveReader
-from proxy.certificate.signing import TrustedKey
+from proxy.signatures.signing import TrustedKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

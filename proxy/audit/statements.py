@@ -12,7 +12,7 @@ from proxy.audit.checkpoint import SEALED_LAYOUT, CheckpointDamaged, Sealed, Unk
 from proxy.audit.findings import Broken, Wrong, chain_name
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.schema import CHECKPOINTS
-from proxy.certificate.signing import TrustedKey
+from proxy.signatures.signing import TrustedKey
 
 SEAL: Final = "the seal"
 

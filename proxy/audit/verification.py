@@ -10,7 +10,7 @@ from pathlib import Path
 
 from proxy.audit.place import ArchivePlace, ArchiveUnavailable
 from proxy.audit.verify import VerifyReport, verify
-from proxy.certificate.signing import TrustedKey
+from proxy.signatures.signing import TrustedKey
 from proxy.vault.errors import VaultError
 
 

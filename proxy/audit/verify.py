@@ -26,7 +26,7 @@ from proxy.audit.query import counts
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.schema import JUDGEMENTS, RECORDS
 from proxy.audit.statements import Statements
-from proxy.certificate.signing import TrustedKey
+from proxy.signatures.signing import TrustedKey
 
 _TOLD_EVERY: Final = 1_000
 _LOOKED_THROUGH_MAX: Final = 10_000

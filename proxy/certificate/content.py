@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from proxy.certificate.canonical import canonical, spelled
 from proxy.certificate.proof import ReadBack, proving, unlisted
 from proxy.kill.journal import Job, Journal, to_plain
 from proxy.kill.report import account_report, worst
+from proxy.signatures.canonical import canonical, spelled
 from rules.kill.events import Phase
 
 FORMAT: Final = "perpguard-certificate"

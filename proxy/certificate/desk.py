@@ -7,15 +7,15 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.certificate.canonical import spelled
 from proxy.certificate.keeping import CertificateKeeper, Issued
+from proxy.certificate.plane import CertificateRow, CertificateView
 from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import is_certificate_id
-from proxy.certificate.signing import NotGenuine, TrustedKey
 from proxy.certificate.verifying import read, verify
-from proxy.console.plane import CertificateRow, CertificateView
 from proxy.kill.outcomes import Record
 from proxy.kill.report import KillReport
+from proxy.signatures.canonical import spelled
+from proxy.signatures.signing import NotGenuine, TrustedKey
 from proxy.vault.errors import VaultError
 
 log = logging.getLogger("perpguard.certificate")

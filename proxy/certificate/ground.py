@@ -13,9 +13,9 @@ from pathlib import Path
 
 from proxy.audit.place import ArchiveUnavailable, archive_place
 from proxy.audit.reader import ArchiveReader
-from proxy.certificate.canonical import spelled
 from proxy.certificate.content import AuditHead, Issue, PolicyInForce
 from proxy.policy.shelf import Shelf
+from proxy.signatures.canonical import spelled
 
 
 def issue_at(data_dir: Path, at: datetime, key_id: str) -> Issue:

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.certificate.canonical import NotCanonical
 from proxy.certificate.content import (
     BoundAccount,
     Issue,
@@ -28,7 +27,6 @@ from proxy.certificate.content import (
 from proxy.certificate.ground import issue_at
 from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import CertificateShelf
-from proxy.certificate.signing import NotGenuine, TrustedKey, seal, trusted_key, unseal
 from proxy.certificate.verifying import read
 from proxy.kill.in_flight import IN_FLIGHT_OVER
 from proxy.kill.jobs import RESUMED
@@ -36,6 +34,8 @@ from proxy.kill.joins import Join, joins
 from proxy.kill.journal import Journal, JournalCorrupt
 from proxy.kill.report import KillReport
 from proxy.kill.tries import PURSUER
+from proxy.signatures.canonical import NotCanonical
+from proxy.signatures.signing import NotGenuine, TrustedKey, seal, trusted_key, unseal
 from proxy.store.fence import Scope
 from proxy.vault.errors import VaultError
 from proxy.vault.signing_keys import SigningKey

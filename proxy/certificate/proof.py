@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy.certificate.canonical import canonical, moment
 from proxy.decoding import build
+from proxy.signatures.canonical import canonical, moment
 from rules.kill.legs import OpenLeg
 
 READS: Final = 3

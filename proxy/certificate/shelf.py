@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from proxy.certificate.signing import BYTES_MAX, TrustedKey, trusted_key
 from proxy.disk import sync_directory
+from proxy.signatures.signing import BYTES_MAX, TrustedKey, trusted_key
 from proxy.vault.signing_keys import SigningKey
 
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")

@@ -8,12 +8,12 @@ from typing import Any, assert_never
 
 import msgspec
 
-from proxy.certificate.canonical import moment
 from proxy.certificate.content import AccountCertificate, Certificate, PressCertificate, substance_of
 from proxy.certificate.proof import NotProven, proving, shows_nothing, unlisted
-from proxy.certificate.signing import NotGenuine, TrustedKey, unseal
 from proxy.decoding import build
 from proxy.kill.report import worst
+from proxy.signatures.canonical import moment
+from proxy.signatures.signing import NotGenuine, TrustedKey, unseal
 from rules.kill.events import Phase
 
 Beside = Callable[[str], bytes | None]

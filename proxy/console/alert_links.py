@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from proxy.console.alerts_plane import AlertsPlane
+from proxy.alerts.plane import AlertsPlane
 from proxy.console.answers import Page, Refusal
 from proxy.console.bodies import person_of, read_form, read_query
 from proxy.console.door import Door

@@ -7,17 +7,17 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from proxy.alerts.plane import AlertsPlane, AlertView
 from proxy.console import operations_record as operations
-from proxy.console.alerts_plane import AlertsPlane, AlertView
 from proxy.console.answers import Json, Page, Refusal
 from proxy.console.asking import act
 from proxy.console.bodies import read_json, read_query
 from proxy.console.door import Door
-from proxy.console.plane import ControlRefused
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of, form_of, session_of
 from proxy.console.sender import sender_fields, sender_of
+from proxy.refused import ControlRefused
 
 _ID_MAX: Final = 40
 OPEN_SHOWN: Final = 5

@@ -12,6 +12,7 @@ from datetime import datetime
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
+from proxy.certificate.plane import Certificates
 from proxy.clock import utc_now
 from proxy.console.account import Account
 from proxy.console.alert_links import AlertLinks
@@ -33,7 +34,7 @@ from proxy.console.ledger import LedgerDoor
 from proxy.console.overrides import OverridesApi
 from proxy.console.pages import Console
 from proxy.console.people_pages import PeoplePages
-from proxy.console.plane import Certificates, ControlPlane
+from proxy.console.plane import ControlPlane
 from proxy.console.policies import PolicyApi
 from proxy.console.policy_pages import PolicyPages
 from proxy.console.positions import Positions

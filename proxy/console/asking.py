@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from proxy.console.answers import Objection, Refusal
-from proxy.console.plane import ControlRefused
+from proxy.refused import ControlRefused
 
 T = TypeVar("T")
 

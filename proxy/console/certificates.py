@@ -12,11 +12,11 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from proxy.certificate.plane import Certificates, CertificateView
 from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import read
 from proxy.console.bodies import read_query
-from proxy.console.plane import Certificates, CertificateView
 from proxy.console.progress import text
 from proxy.console.roles import Role
 from proxy.console.routing import add

@@ -14,10 +14,10 @@ from proxy.console.asking import act, read
 from proxy.console.bodies import read_json, read_query
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.rearm_plane import DRILL_KINDS
 from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of
 from proxy.console.sender import sender_fields, sender_of
+from proxy.drill.plane import DRILL_KINDS
 
 _ID: Final = re.compile(r"[0-9T]{1,32}")
 

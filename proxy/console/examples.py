@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from proxy.audit.query import JudgedCommand
+from proxy.certificate.plane import CertificateRow
 from proxy.console.desk_views import (
     AccountView,
     ArchiveView,
@@ -19,12 +20,12 @@ from proxy.console.desk_views import (
     ProposalView,
 )
 from proxy.console.exposure_plane import HistoryView
-from proxy.console.plane import CertificateRow
-from proxy.console.rearm_plane import CheckView, DrillProgress, RearmView
-from proxy.console.signals_plane import AnomalyView, ForecastView, JumpView, SignalsView
+from proxy.drill.plane import DrillProgress
 from proxy.drill.shelf import AccountDrill, DrillReport
 from proxy.kill.gates import Acknowledged
 from proxy.kill.in_flight import InFlight
+from proxy.kill.rearm_plane import CheckView, RearmView
+from proxy.signals.plane import AnomalyView, ForecastView, JumpView, SignalsView
 
 _AT: Final = "2026-11-24T09:30:00Z"
 _DIGEST: Final = "a1b2c3d4e5f60718"

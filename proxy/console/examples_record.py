@@ -6,13 +6,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from proxy.console.alerts_plane import AlertsView, AlertView, ChannelView, TrialView
-from proxy.console.audit_plane import AnchorView, AuditView, ChainView, CheckpointView, EventView, VerificationView
-from proxy.console.keys_plane import ExchangeKeyView, GuardKeyView, KeysView
-from proxy.console.ledger_plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
-from proxy.console.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
+from proxy.alerts.plane import AlertsView, AlertView, ChannelView, TrialView
+from proxy.audit.plane import AnchorView, AuditView, ChainView, CheckpointView, EventView, VerificationView
+from proxy.kill.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
+from proxy.ledger.plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
 from proxy.reasons.inquiry import Told, TracedCommand, WhatIf
 from proxy.reasons.tracing import Answer, RuleResult, Trace
+from proxy.vault.plane import ExchangeKeyView, GuardKeyView, KeysView
 from rules.decision import Enforcement, Verdict
 from rules.model import Intent
 

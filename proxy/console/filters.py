@@ -13,7 +13,7 @@ from fastapi import Request
 from proxy.audit.asking import UsageError, parse_since
 from proxy.console.answers import Refusal
 from proxy.console.bodies import read_query
-from proxy.console.reasons_plane import Wanted
+from proxy.reasons.plane import Wanted
 
 FILTERS: Final = ("bot", "account", "rule", "code", "symbol", "text", "since", "until")
 """The names in the address. ``since`` and ``until`` are written as on the command line: ``6h``, or a time."""

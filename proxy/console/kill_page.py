@@ -10,13 +10,14 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from proxy.certificate.plane import Certificates
 from proxy.console import operations_record as operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act, read
 from proxy.console.bodies import read_query, scope_of
 from proxy.console.desk_views import DeskView
 from proxy.console.looking import PRESSED_SECONDS_MAX, desk_seen, progress_seen
-from proxy.console.plane import Certificates, ControlPlane
+from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of

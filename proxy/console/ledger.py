@@ -14,10 +14,10 @@ from proxy.console import operations_record as operations
 from proxy.console.answers import Json
 from proxy.console.asking import read
 from proxy.console.bodies import read_query
-from proxy.console.ledger_plane import Amounts, BooksView, LedgerPlane, LedgerView, QualityView
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, session_of
+from proxy.ledger.plane import Amounts, BooksView, LedgerPlane, LedgerView, QualityView
 
 BOOKS_SHOWN: Final = 200
 QUALITY_SHOWN: Final = 200

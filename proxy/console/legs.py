@@ -14,9 +14,9 @@ from typing import Final
 
 from proxy.console.desk_views import AccountView, DeskView, PositionView
 from proxy.console.exposure_plane import StopView
-from proxy.console.signals_plane import SignalsView
 from proxy.console.words import decimal_of, leg_side, to_liquidation
 from proxy.signals.liquidation import LegForecast
+from proxy.signals.plane import SignalsView
 
 HORIZONS_H: Final = (1, 8, 24)
 _DAY: Final = "24"

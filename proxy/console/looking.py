@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from proxy.certificate.plane import Certificates
 from proxy.console.asking import read
 from proxy.console.desk_views import DeskView
-from proxy.console.plane import Certificates, ControlPlane
+from proxy.console.plane import ControlPlane
 from proxy.console.progress import UNREADABLE, Progress, progress_of
 
 log = logging.getLogger("perpguard.console")

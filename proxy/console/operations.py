@@ -8,8 +8,6 @@ from proxy.console import examples, shapes
 from proxy.console.describing import Answer, Body, described, named_body, reads
 from proxy.console.desk_views import DeskView, OverrideView
 from proxy.console.exposure_plane import HistoryView
-from proxy.console.rearm_plane import DrillProgress, RearmView
-from proxy.console.signals_plane import SignalsView
 from proxy.console.texts import (
     ACKNOWLEDGED,
     BY,
@@ -37,7 +35,10 @@ from proxy.console.texts import (
     TERMS,
     TYPED,
 )
+from proxy.drill.plane import DrillProgress
 from proxy.drill.shelf import DrillReport
+from proxy.kill.rearm_plane import RearmView
+from proxy.signals.plane import SignalsView
 
 HEALTH: Final = described(Answer(shape=shapes.Health, example={"status": "ok"}, says="This port answers."), query=None)
 DESK: Final = reads(DeskView, examples.DESK, "The desk in one glance.")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from proxy.alerts.plane import AlertsView, AlertView, TrialView
+from proxy.audit.plane import AuditView
 from proxy.console import examples_record as examples
-from proxy.console.alerts_plane import AlertsView, AlertView, TrialView
-from proxy.console.audit_plane import AuditView
 from proxy.console.bodies import TEXT_LENGTH_MAX
 from proxy.console.describing import Answer, Body, described, named_body, reads
-from proxy.console.keys_plane import KeysView
-from proxy.console.ledger_plane import LedgerView
-from proxy.console.preview_plane import KillPreview
 from proxy.console.texts import DECISION_ID, LINE, QUERY_ACCOUNT, QUERY_SCOPE, QUERY_SYMBOL, Text
+from proxy.kill.preview_plane import KillPreview
+from proxy.ledger.plane import LedgerView
 from proxy.reasons.inquiry import Told, WhatIf
+from proxy.vault.plane import KeysView
 
 _ALERT_ID: Final = Text(
     name="alert_id",

@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from proxy.certificate.plane import Certificates
 from proxy.console import operations, words
 from proxy.console.answers import Json, Page, Refusal, error
 from proxy.console.api import decision_id, no_such_decision
@@ -21,7 +22,7 @@ from proxy.console.bodies import read_query, scope_of
 from proxy.console.certificates import certificate_of, printed
 from proxy.console.charts import Chart, charts_of
 from proxy.console.looking import LOOK_SECONDS_MAX, PRESSED_SECONDS_MAX, desk_seen, progress_seen
-from proxy.console.plane import Certificates, ControlPlane
+from proxy.console.plane import ControlPlane
 from proxy.console.progress import rows_of
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role

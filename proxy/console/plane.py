@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from proxy.console.alerts_plane import AlertsPlane
-from proxy.console.audit_plane import AuditPlane
+from proxy.alerts.plane import AlertsPlane
+from proxy.audit.plane import AuditPlane
 from proxy.console.desk_views import DeskView, OverrideView
 from proxy.console.exposure_plane import HistoryPlane
-from proxy.console.keys_plane import KeysPlane
-from proxy.console.ledger_plane import LedgerPlane
-from proxy.console.policy_plane import PolicyPlane
-from proxy.console.preview_plane import PreviewPlane
-from proxy.console.rearm_plane import DrillPlane, RearmPlane
-from proxy.console.reasons_plane import ReasonsPlane
-from proxy.console.signals_plane import SignalsPlane
+from proxy.drill.plane import DrillPlane
+from proxy.kill.preview_plane import PreviewPlane
+from proxy.kill.rearm_plane import RearmPlane
+from proxy.ledger.plane import LedgerPlane
 from proxy.overrides.terms import Terms
-
-
-class ControlRefused(Exception):
-    """The request was understood and refused; the text is for the person who asked, ``reasons`` its parts where it has
-    several."""
-
-    def __init__(self, text: str, reasons: Sequence[str] = ()) -> None:
-        super().__init__(text)
-        self.reasons = tuple(reasons)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateRow:
-    """One certificate in a list. ``kind`` is ``account`` or ``press``, ``subject`` whom it concerns.
-
-    ``problem`` says why it does not verify; then the other texts may be empty.
-    """
-
-    id: str
-    kind: str
-    subject: str
-    phase: str
-    by: str
-    reason: str
-    pressed_at: str
-    issued_at: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateView:
-    """One certificate: the file's ``content``, byte for byte, and the signed ``document`` in it.
-
-    ``problem`` says why it does not verify; then ``document`` is empty. ``absent`` names accounts of a press whose
-    certificates are not here.
-    """
-
-    id: str
-    content: bytes
-    document: Mapping[str, Any]
-    absent: Sequence[str]
-    problem: str
-
-
-class Certificates(Protocol):
-    """The certificates of ended kills. None of these raises for a certificate that is damaged: it says so."""
-
-    async def certificates(self) -> Sequence[CertificateRow]:
-        """The newest ones, newest first."""
-        ...
-
-    async def certificate(self, certificate_id: str) -> CertificateView | None:
-        """One of them; ``None`` when there is none of that id."""
-        ...
-
-    def has_certificate(self, certificate_id: str) -> bool:
-        """Whether there is one of that id."""
-        ...
+from proxy.policy.plane import PolicyPlane
+from proxy.reasons.plane import ReasonsPlane
+from proxy.signals.plane import SignalsPlane
+from proxy.vault.plane import KeysPlane
 
 
 class ControlPlane(Protocol):

@@ -13,11 +13,11 @@ from proxy.console.bodies import read_query, scope_of
 from proxy.console.door import Door
 from proxy.console.drills import drill_report
 from proxy.console.plane import ControlPlane
-from proxy.console.rearm_plane import RearmView
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
 from proxy.console.sessions import Session
+from proxy.kill.rearm_plane import RearmView
 
 _ASK = ("scope", "name", "reason", "typed", "proof")
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from proxy.audit.query import JudgedCommand, Story
+from proxy.certificate.plane import CertificateRow
 from proxy.console.desk_views import ProposalView
-from proxy.console.plane import CertificateRow
-from proxy.console.rearm_plane import DrillProgress, RearmView
+from proxy.drill.plane import DrillProgress
 from proxy.drill.shelf import DrillReport
 from proxy.kill.gates import Acknowledged
 from proxy.kill.in_flight import InFlight
+from proxy.kill.rearm_plane import RearmView
 from proxy.kill.report import AccountReport
 from proxy.ledger.supposing import Supposed
 

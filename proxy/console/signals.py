@@ -18,7 +18,7 @@ from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, session_of
-from proxy.console.signals_plane import ForecastView, JumpView, SignalsView
+from proxy.signals.plane import ForecastView, JumpView, SignalsView
 from proxy.signals.scoreboard.card import Card
 
 ROWS_SHOWN: Final = 120

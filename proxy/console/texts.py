@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.console.bodies import FILE_LENGTH_MAX, NAME_LENGTH_MAX, TEXT_LENGTH_MAX
-from proxy.console.rearm_plane import DRILL_KINDS
+from proxy.drill.plane import DRILL_KINDS
 from proxy.kill.signed import Command
 from proxy.overrides.terms import TICKET_LENGTH_MAX
 from proxy.people.names import REASON_LENGTH_MIN

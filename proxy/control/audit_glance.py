@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from proxy.audit.checkpoint import Sealed
+from proxy.audit.looks import UNREADABLE
 from proxy.audit.place import ArchiveUnavailable
-from proxy.audit.query import events_back
-from proxy.audit.reader import ArchiveHead, ArchiveReader
-from proxy.audit.verification import Verified
-from proxy.console.audit_plane import (
+from proxy.audit.plane import (
     AnchorView,
     AuditView,
     ChainView,
@@ -18,11 +16,13 @@ from proxy.console.audit_plane import (
     ProgressView,
     VerificationView,
 )
-from proxy.control.archive_looks import UNREADABLE
+from proxy.audit.query import events_back
+from proxy.audit.reader import ArchiveHead, ArchiveReader
+from proxy.audit.scribe import Scribe
+from proxy.audit.verification import Verified
 from proxy.looks import Looks
 from proxy.store.codec import dump, plain
 from proxy.terminal import safe
-from proxy.warden.scribe import Scribe
 
 EVENTS_LOOKED_AT: Final = 20_000
 """Among so many of the newest the last ones of people are looked for: some hundredths of a second."""

@@ -14,6 +14,7 @@ from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
 from proxy.accounts.venue_timers import VenueTimers
+from proxy.audit.scribe import Scribe
 from proxy.console.desk_views import (
     AccountView,
     ArchiveView,
@@ -49,7 +50,6 @@ from proxy.store.ramp import ramp_field, ramp_share
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
-from proxy.warden.scribe import Scribe
 from proxy.watchdog.heart import Heart
 from rules.facts import Score
 from rules.model import TradingState

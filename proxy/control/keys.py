@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from proxy.accounts.key_watch import UNKNOWN, KeyWatch
-from proxy.console.keys_plane import ExchangeKeyView, GuardKeyView, KeysView
-from proxy.console.plane import ControlRefused
+from proxy.refused import ControlRefused
 from proxy.store.codec import plain
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, GuardKey, last_four
+from proxy.vault.plane import ExchangeKeyView, GuardKeyView, KeysView
 from proxy.vault.vault import Vault
 
 

@@ -8,36 +8,37 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from proxy.alerts.plane import AlertsPlane
 from proxy.audit import query
+from proxy.audit.looks import ArchiveLooks
 from proxy.audit.place import archive_place
+from proxy.audit.plane import AuditPlane
 from proxy.audit.reader import ArchiveReader
-from proxy.console.alerts_plane import AlertsPlane
-from proxy.console.audit_plane import AuditPlane
 from proxy.console.desk_views import DeskView, OverrideView
 from proxy.console.exposure_plane import HistoryPlane
-from proxy.console.keys_plane import KeysPlane
-from proxy.console.ledger_plane import LedgerPlane
-from proxy.console.plane import ControlRefused
-from proxy.console.policy_plane import PolicyPlane
-from proxy.console.preview_plane import PreviewPlane
-from proxy.console.rearm_plane import DrillPlane, RearmPlane
-from proxy.console.reasons_plane import ReasonsPlane
-from proxy.console.signals_plane import SignalsPlane
-from proxy.control.archive_looks import ArchiveLooks
 from proxy.control.glance import Glance, override_view, proposal_view
+from proxy.drill.plane import DrillPlane
 from proxy.kill.desk import KillDesk
+from proxy.kill.preview_plane import PreviewPlane
+from proxy.kill.rearm_plane import RearmPlane
 from proxy.kill.report import AccountReport
 from proxy.ledger.marks import marks_path
+from proxy.ledger.plane import LedgerPlane
 from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.overrides.desk import OverrideDesk, OverrideRefused
 from proxy.overrides.lifecycle import OverrideState
 from proxy.overrides.terms import Terms
 from proxy.policy.desk import PolicyDesk, PolicyRefused
+from proxy.policy.plane import PolicyPlane
 from proxy.policy.waiting import Pending
+from proxy.reasons.plane import ReasonsPlane
+from proxy.refused import ControlRefused
+from proxy.signals.plane import SignalsPlane
 from proxy.store.client import STORE_SILENCE, STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Scope
 from proxy.store.ownership import DeskTaken
+from proxy.vault.plane import KeysPlane
 
 T = TypeVar("T")
 

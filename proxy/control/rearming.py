@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from proxy.console.plane import ControlRefused
-from proxy.console.rearm_plane import CheckView, RearmView
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
 from proxy.kill.rearm_desk import RearmDesk, Seen
+from proxy.kill.rearm_plane import CheckView, RearmView
+from proxy.refused import ControlRefused
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Final
 
 from proxy.clock import utc_now
+from proxy.doctor.checking import check_all
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.doctor.guard import look_at_guard
 from proxy.doctor.machine import look_at_drills, look_at_machine
 from proxy.doctor.part import looked_through, secrets_in, secrets_of
 from proxy.doctor.store import look_at_store
 from proxy.doctor.venue import look_at_venue
-from proxy.policy.checking import check_all
 from proxy.policy.problems import PolicyError
 from proxy.policy.reading import load_policy
 from proxy.policy.shelf import policy_path

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.console.plane import ControlRefused
-from proxy.console.rearm_plane import DrillProgress
+from proxy.drill.plane import DrillProgress
 from proxy.drill.shelf import drill_of, drills
+from proxy.refused import ControlRefused
 from proxy.store.codec import plain
 
 log = logging.getLogger("perpguard.drill")

@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from proxy.audit.journal import Journal
 from proxy.budget.meter import Meter
 from proxy.gate.clock import GateClock
 from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
-from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.last_answers import LastAnswers
 from proxy.gate.latch import Latch
@@ -33,12 +33,12 @@ from proxy.gate.telling import Teller
 from proxy.gate.views import Views
 from proxy.gate.wiring import VenueSide, doors_to
 from proxy.guard_id import known_guard_id
+from proxy.host_id import host_id
 from proxy.settings import Settings
 from proxy.store.ear import Ear
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.vault.vault import Vault
-from proxy.watchdog.host import host_id
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.gate")

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from msgspec import Raw, structs
 
+from proxy.audit.journal import Journal, JournalFailed
+from proxy.audit.recording import Subject
 from proxy.gate.asking import Reading, hold_request, read_off
 from proxy.gate.counting import Counting, Stage, clock_ns
-from proxy.gate.journal import Journal, JournalFailed
 from proxy.gate.just_over import FILLED, JustOver
 from proxy.gate.latch import Latch
 from proxy.gate.readiness import Readiness, kept_back, make_ready
-from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling
 from proxy.gate.second_look import decide_in_turn
 from proxy.gate.snapshots import snapshot_of

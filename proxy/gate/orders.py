@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from proxy.audit.recording import Subject, new_decision_id
 from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
 from proxy.gate.counting import Counting, Stage, TurnedAway, clock_ns, kind_of
 from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.judge import Judge, KeyDisabled
-from proxy.gate.recording import Subject, new_decision_id
 from proxy.gate.ruling import JudgedRequest, Ruling, with_client_ids
 from proxy.gate.settlement import Settlement
 from proxy.gate.shared_account import SharedAccount

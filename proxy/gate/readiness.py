@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from proxy.gate.recording import Subject
+from proxy.audit.recording import Subject
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from rules.decision import Breach, Decision, Verdict
 from rules.exposure import held_order

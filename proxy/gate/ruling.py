@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from msgspec import Raw, Struct
 
+from proxy.audit.recording import Subject
 from proxy.gate.counting import Kind
-from proxy.gate.recording import Subject
 from proxy.gate.upstream import Turnstile
 from proxy.venues.binance.client_ids import outward
 from proxy.venues.binance.naming import named

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from proxy.gate.recording import Subject
+from proxy.audit.recording import Subject
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from rules.snapshot import HeldOrder, UnreportedOrder
 

@@ -15,15 +15,13 @@ from urllib.request import Request
 import httpx
 
 from proxy.budget.silence import Silence
+from proxy.store.under_way import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, REPLY_TIMEOUT_S
 from proxy.venues.binance.route import BUDGET_HOST
 from rules.kill.budget import Spend
 
 REPLY_BYTES_MAX: Final = 16 * 1024 * 1024
 """Binance's exchangeInfo is about 1 MiB; anything beyond this is not an answer."""
 
-CONNECT_TIMEOUT_S: Final = 3.0
-REPLY_TIMEOUT_S: Final = 10.0
-POOL_TIMEOUT_S: Final = 1.0
 CONNECTIONS_MAX: Final = 256
 # Shorter than any venue's own idle limit, so that a kept-alive connection is not closed under an order.
 KEEPALIVE_S: Final = 4.0

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.accounts.under_way import LATE_S, REPLY_TIMEOUT_S
 from proxy.store.client import STORE_TROUBLE
+from proxy.store.under_way import LATE_S, REPLY_TIMEOUT_S
 from proxy.store.warden_store import WardenStore
 from rules.snapshot import HoldStatus
 

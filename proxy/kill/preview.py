@@ -16,9 +16,9 @@ from typing import Final, Protocol
 
 from proxy.accounts.market_payloads import Depth
 from proxy.accounts.troubles import VenueTrouble
-from proxy.console.plane import ControlRefused
-from proxy.console.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
+from proxy.kill.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
 from proxy.kill.roster import Roster
+from proxy.refused import ControlRefused
 from proxy.store.codec import plain
 from proxy.store.fence import Scope
 from rules.kill.cost import LegEstimate, estimate

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from proxy.console.ledger_plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
 from proxy.ledger.book_pages import DIFFERENCES_SHOWN, coverage_lines, gap_lines, minute, plain_amounts, verdict
 from proxy.ledger.books import rows
 from proxy.ledger.books.execution import Quality, execution
@@ -21,6 +20,7 @@ from proxy.ledger.books.reconciling import Reconciliation, reconcile
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import BooksUnavailable, reading
 from proxy.ledger.books.sums import Books, Subject, by_kind
+from proxy.ledger.plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
 from proxy.looks import Looks
 from proxy.store.codec import plain
 

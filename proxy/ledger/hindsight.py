@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.audit.documents import ArchiveSource, Window
+from proxy.audit.looks import CANNOT_BE_READ, UNREADABLE
 from proxy.audit.place import ArchivePlace, ArchiveUnavailable
 from proxy.audit.reader import ArchiveReader
-from proxy.console.policy_plane import CameTo, Hindsight, RuleHindsight
-from proxy.control.archive_looks import CANNOT_BE_READ, UNREADABLE
 from proxy.ledger.counterfactual import Fees, Horizon, Outcome
 from proxy.ledger.history import MarkHistory
 from proxy.ledger.marks import MarkReader, MarksUnavailable
 from proxy.ledger.refusals import Refusals, Unsent
 from proxy.ledger.valuing import Counterfactual, HorizonSum, RuleSum, value
+from proxy.policy.plane import CameTo, Hindsight, RuleHindsight
 from rules.rule import show
 
 DECISIONS_MAX: Final = 10_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy.console.signals_plane import SignalsView, ToldView
 from proxy.metrics.sheet import Sheet
 from proxy.signals.accounts import LIQUIDATION
 from proxy.signals.joint import HORIZONS_H
+from proxy.signals.plane import SignalsView, ToldView
 
 _FUNDING: Final = "funding"
 """Until funding is due: as a number of seconds it would be another series at every reading."""

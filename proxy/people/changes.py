@@ -8,17 +8,8 @@ from typing import Final
 
 from proxy.people.names import bare, same_person
 from proxy.people.roles import Role
-from proxy.people.users import (
-    LINK_LIFE,
-    LINKS_MAX,
-    USERS_MAX,
-    Change,
-    CodesFor,
-    Link,
-    People,
-    User,
-    needs_code,
-)
+from proxy.people.users import LINK_LIFE, LINKS_MAX, USERS_MAX, Change, Link, People, User, needs_code
+from proxy.settings import CodesFor
 
 NAME_LENGTH_MIN: Final = 2
 NAME_LENGTH_MAX: Final = 64

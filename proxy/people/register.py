@@ -21,7 +21,8 @@ from proxy.people.codes import is_code, step_of
 from proxy.people.file import PeopleBusy, PeopleFile, PeopleUnreadable
 from proxy.people.passwords import Passwords
 from proxy.people.roles import Role
-from proxy.people.users import Change, CodesFor, Link, People, User, UserState, digest_of, needs_code
+from proxy.people.users import Change, Link, People, User, UserState, digest_of, needs_code
+from proxy.settings import CodesFor
 
 log = logging.getLogger("perpguard.people")
 

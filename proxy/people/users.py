@@ -10,18 +10,11 @@ from typing import Final, assert_never
 
 from proxy.people.names import bare
 from proxy.people.roles import Role
+from proxy.settings import CodesFor
 
 LINK_LIFE: Final = timedelta(hours=24)
 USERS_MAX: Final = 256
 LINKS_MAX: Final = 64
-
-
-class CodesFor(StrEnum):
-    """Who needs an authenticator app: nobody (to practise), those who can loosen something, or everybody."""
-
-    NONE = "none"
-    RISK = "risk"
-    ALL = "all"
 
 
 class UserState(StrEnum):

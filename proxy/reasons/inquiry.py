@@ -16,9 +16,9 @@ from proxy.audit.pictures import UNREADABLE, DocumentMissing, policies, resolved
 from proxy.audit.query import decision
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.words import in_words
-from proxy.policy.left_out import judgeable
 from proxy.policy.reading import parse_policy
-from proxy.policy.replaying import judged_as_far_as_recorded
+from proxy.reasons.left_out import judgeable
+from proxy.reasons.replaying import judged_as_far_as_recorded
 from proxy.reasons.tracing import RuleResult, Trace, traced
 from proxy.store.codec import build_command, build_decision, build_snapshot, plain_command
 from proxy.venues.binance.client_ids import reworded, tag

@@ -10,15 +10,15 @@ from functools import partial
 from io import BytesIO
 from typing import Any, Final, TypeVar
 
+from proxy.audit.looks import ArchiveLooks
 from proxy.audit.place import ArchivePlace
 from proxy.audit.query import JudgedCommand, blocked, counts_by_code
 from proxy.audit.reader import ArchiveReader
-from proxy.console.plane import ControlRefused
-from proxy.console.reasons_plane import Refusals, Wanted
-from proxy.control.archive_looks import ArchiveLooks
 from proxy.exporting.columns import Column, Kind
 from proxy.exporting.writers import write_rows
 from proxy.reasons.inquiry import NotToBeTold, Recorded, Told, WhatIf, recorded, suppose, tell
+from proxy.reasons.plane import Refusals, Wanted
+from proxy.refused import ControlRefused
 from rules.policy import Policy
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from proxy.policy.left_out import RuleName, name_of
 from proxy.policy.wording import settings_of
+from proxy.reasons.left_out import RuleName, name_of
 from proxy.reasons.watched import Watched, decide_watched
 from rules.catalog import EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import BATCH_REFUSED, Breach, Decision, Enforcement, Measure, Verdict

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Final
 
-from proxy.policy.left_out import RuleName, name_of
+from proxy.reasons.left_out import RuleName, name_of
 from rules.decision import Breach, Decision
 from rules.engine import decide_batch
 from rules.model import Command, Intent

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Final
 
 from proxy.accounts.record_keeper import RecordKeeper
-from proxy.console.signals_plane import (
+from proxy.signals.conditions import ConditionsKeeper
+from proxy.signals.plane import (
     AnomalyView,
     CarryView,
     ForecastView,
@@ -17,7 +18,6 @@ from proxy.console.signals_plane import (
     TemperatureView,
     ToldView,
 )
-from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.scoreboard.card import Card
 from proxy.signals.scoreboard.stated import Stated

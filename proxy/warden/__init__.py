@@ -1,1 +1,1 @@
-"""The warden's loops: what it hears, what it keeps in the record, what of the vault it carries to the store."""
+"""The warden's loops: what it hears and sees, what of the vault it carries to the store."""

@@ -17,10 +17,10 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from proxy.accounts import under_way
 from proxy.control.history import History
 from proxy.policy.in_force import NotKept
 from proxy.settings import Settings
+from proxy.store import under_way
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.ownership import DeskTaken
 from proxy.vault.vault import Vault

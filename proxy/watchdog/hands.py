@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from proxy.audit.recording import new_decision_id
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.clock import utc_now
-from proxy.gate.recording import new_decision_id
 from proxy.kill.direct import DirectHands
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill

@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 
 import httpx
 
+from proxy.host_id import host_id
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.keys import Secret
 from proxy.watchdog.acts import Acts
 from proxy.watchdog.beat import SEALED_MAX, Answer, Beat, Call, Duty, SealBroken, seal, unseal
-from proxy.watchdog.host import host_id
 
 log = logging.getLogger("perpguard.watchdog")
 

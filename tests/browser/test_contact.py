@@ -18,7 +18,7 @@ from playwright.async_api import Page, Route, expect
 from proxy.console import looking
 from proxy.console.desk_views import DeskView
 from proxy.console.exposure_plane import HistoryView
-from proxy.console.ledger_plane import LedgerView
+from proxy.ledger.plane import LedgerView
 from tests.browser.browsing import DESKTOP, open_page, serving, sign_in
 from tests.proxy.console.desk_double import DeskDouble, HistoryDouble, LedgerDouble, a_rearm
 from tests.support.alerts import an_alert

@@ -13,7 +13,8 @@ from proxy.clock import utc_now
 from proxy.console.app import create_console
 from proxy.people.changes import with_first_link
 from proxy.people.file import PeopleFile
-from proxy.people.users import CodesFor, digest_of
+from proxy.people.users import digest_of
+from proxy.settings import CodesFor
 from tests.browser.browsing import DESKTOP, PHONE, open_page, photograph, serving, shots, sign_in
 from tests.browser.test_frame import serious
 from tests.proxy.console.desk_double import TOKEN, DeskDouble

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from proxy.alerts.commands import URL_VARIABLE
+from proxy.commands.alerts import URL_VARIABLE
 from tests.support.alert_sinks import Arrival, Webhook, a_webhook
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, freeze, until

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from proxy.audit.recording import Subject
 from proxy.gate.asking import hold_request, read_off
 from proxy.gate.counting import kind_of
-from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest
 from proxy.gate.snapshots import snapshot_of
 from proxy.store import codec, hold_script, unreported, view

@@ -220,7 +220,7 @@ def test_nor_does_a_kill_once_it_reads_the_exchange_keys(tmp_path):
         [
             sys.executable,
             "-c",
-            "import ctypes, sys\nfrom pathlib import Path\nfrom proxy.kill import commands\n"
+            "import ctypes, sys\nfrom pathlib import Path\nfrom proxy.commands import kill as commands\n"
             "try:\n    commands._open_vault(Path(sys.argv[1]), None)\n"
             "except Exception:\n    print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))",
             str(tmp_path),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.alerts.alert import Severity
 from proxy.settings import (
     BINANCE_HOSTS,
     BINANCE_STREAM_HOSTS,
@@ -17,6 +16,7 @@ from proxy.settings import (
     load_settings,
     unknown_variables,
 )
+from proxy.severity import Severity
 from proxy.store.client import HOT_TIMEOUT_S
 
 SECRET = "correct horse battery staple"

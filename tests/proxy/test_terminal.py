@@ -16,13 +16,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.cli import Arguments, _parser, main
+from proxy.cli import _parser, main
+from proxy.commands import kill as kill_commands
+from proxy.commands import signed_command as signing
+from proxy.commands.arguments import Arguments
+from proxy.commands.kill_told import Telling
 from proxy.console.examples import DESK
 from proxy.control.token import control_token
 from proxy.drill.shelf import AccountDrill, DrillReport, keep_drill
-from proxy.kill import commands as kill_commands
-from proxy.kill import signing
-from proxy.kill.telling import Telling
 from proxy.settings import Settings
 from proxy.terminal import complain, remark, safe, say, show_json
 from proxy.vault.keys import Secret

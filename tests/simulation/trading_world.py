@@ -21,10 +21,10 @@ from proxy.accounts.events import Event, read_event
 from proxy.accounts.payloads import PlacedOrder
 from proxy.accounts.survey import Survey
 from proxy.accounts.unresolved import Unresolved
+from proxy.audit.journal import Journal
+from proxy.audit.recording import Subject
 from proxy.gate.counting import kind_of
-from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
-from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling, with_client_ids
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore

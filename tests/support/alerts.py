@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.console.alerts_plane import AlertsView, AlertView, ChannelView, TrialView
-from proxy.console.plane import ControlRefused
+from proxy.alerts.plane import AlertsView, AlertView, ChannelView, TrialView
+from proxy.refused import ControlRefused
 
 AT = "2026-11-24T09:30:00Z"
 

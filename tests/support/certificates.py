@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from proxy.certificate.canonical import spelled
 from proxy.certificate.content import AuditHead, Issue, PolicyInForce, account_document
 from proxy.certificate.keeping import CertificateKeeper
-from proxy.certificate.signing import seal
-from proxy.console.plane import CertificateView
+from proxy.certificate.plane import CertificateView
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
 from proxy.kill.report import KillReport, account_report, worst
+from proxy.signatures.canonical import spelled
+from proxy.signatures.signing import seal
 from proxy.store.fence import Scope
 from proxy.vault.keys import Secret
 from proxy.vault.signing_keys import new_signing_key

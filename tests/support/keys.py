@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.console.examples_record import KEYS
-from proxy.console.keys_plane import GuardKeyView, KeysView
-from proxy.console.plane import ControlRefused
+from proxy.refused import ControlRefused
+from proxy.vault.plane import GuardKeyView, KeysView
 
 
 class KeysDouble:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.console.ledger_plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
+from proxy.ledger.plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
 
 PERIODS = (900, 3600, 86_400, 604_800)
 

@@ -22,7 +22,8 @@ from proxy.people.file import PeopleFile
 from proxy.people.passwords import Passwords
 from proxy.people.register import Register
 from proxy.people.roles import Role
-from proxy.people.users import CodesFor, People, User, digest_of
+from proxy.people.users import People, User, digest_of
+from proxy.settings import CodesFor
 from tests.proxy.console.desk_double import TOKEN, DeskDouble
 
 PASSWORD: Final = "correct horse battery"

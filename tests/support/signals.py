@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from proxy.console.signals_plane import (
+from proxy.signals.plane import (
     AnomalyView,
     CarryView,
     ForecastView,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from proxy.gate import upstream
 from proxy.gate.upstream import NotSent, OutboundRequest, Turnstile, UpstreamReply
 from proxy.gate.wire.origin import Origin, split_url
 from proxy.gate.wire.pool import Pool
 from proxy.gate.wire.tls import trusted
+from proxy.store import under_way
 
 
 class WireUpstream:
@@ -31,7 +31,7 @@ class WireUpstream:
         written = pool.origin.request(request, target)
         connection = pool.take() or await pool.acquire()
         try:
-            reply = connection.exchange(written, fence, upstream.REPLY_TIMEOUT_S)
+            reply = connection.exchange(written, fence, under_way.REPLY_TIMEOUT_S)
         except NotSent:
             pool.idle(connection)  # Stopped at the fence: not a byte was written.
             raise

@@ -17,6 +17,7 @@ from proxy.gate.wire.connection import Connection
 from proxy.gate.wire.dial import dial
 from proxy.gate.wire.origin import Origin
 from proxy.gate.wire.tls import TlsLayer
+from proxy.store import under_way
 
 log = logging.getLogger("perpguard.gate")
 
@@ -66,7 +67,7 @@ class Pool:
 
         Raises ``NotSent``.
         """
-        ends_at = self._loop.time() + upstream.POOL_TIMEOUT_S
+        ends_at = self._loop.time() + under_way.POOL_TIMEOUT_S
         while not self._closed:
             connection = self.take()
             if connection is not None:
@@ -137,7 +138,7 @@ class Pool:
     async def _open(self) -> Connection:
         """Open the connection whose place the caller has counted in ``_opening``. Raises ``NotSent``."""
         try:
-            connection = await dial(self.origin, self._local_address, self._new, upstream.CONNECT_TIMEOUT_S)
+            connection = await dial(self.origin, self._local_address, self._new, under_way.CONNECT_TIMEOUT_S)
         except BaseException:
             self._session = None  # Should it be the reason, the next handshake is a whole one.
             self._opening -= 1

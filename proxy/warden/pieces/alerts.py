@@ -10,9 +10,9 @@ from typing import Any
 from proxy.alerts.desk import AlertDesk
 from proxy.alerts.post import Post, Wish
 from proxy.alerts.shelf import Shelf
-from proxy.alerts.sight import Sight
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.ground import Ground
+from proxy.warden.sight import Sight
 
 log = logging.getLogger("perpguard.alerts")
 

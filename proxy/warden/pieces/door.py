@@ -19,13 +19,13 @@ from proxy.control.glance import Glance
 from proxy.control.history import History
 from proxy.control.keys import KeysControl
 from proxy.control.plane import Control
+from proxy.control.policy import PolicyShowing
 from proxy.control.rearming import RearmControl
 from proxy.control.token import control_token, metrics_token
 from proxy.drill.desk import DrillDesk
 from proxy.kill.signed import CommandDesk
 from proxy.ledger.books.schema import books_path
 from proxy.ledger.glance import LedgerGlance
-from proxy.policy.showing import PolicyShowing
 from proxy.reasons.record import ReasonsRecord
 from proxy.signals.glance import SignalsGlance
 from proxy.store.fence import Scope

@@ -12,6 +12,7 @@ from proxy.audit.anchor import why_not_ours
 from proxy.audit.kept_key import KeptKey
 from proxy.audit.outside import AnchorPath, AnchorWebhook, OutsideAnchors, Place
 from proxy.audit.place import archive_place
+from proxy.audit.scribe import Scribe
 from proxy.audit.verification import Verification
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.guard_id import guard_id
@@ -21,7 +22,6 @@ from proxy.settings import Settings
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import KeyState
 from proxy.vault.vault import Vault
-from proxy.warden.scribe import Scribe
 from proxy.watchdog.pulse import Pulse
 from rules.policy import Policy
 

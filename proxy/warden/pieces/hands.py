@@ -11,10 +11,10 @@ from proxy.accounts.budget_keeper import VenueTime
 from proxy.accounts.metering import ASK_AGAIN_S, metering
 from proxy.accounts.venue_account import VenueAccount
 from proxy.budget.meter import Meter, Payer
+from proxy.host_id import host_id
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey
 from proxy.warden.pieces.ground import Ground
-from proxy.watchdog.host import host_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

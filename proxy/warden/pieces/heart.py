@@ -10,13 +10,13 @@ from typing import Final
 from proxy.alerts.reports import CONFIGURED_WATCHDOG
 from proxy.alerts.shelf import Shelf, ShelfDamaged
 from proxy.guard_id import known_guard_id
+from proxy.host_id import host_id
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import last_rearm
 from proxy.store.beats import BeatStore
 from proxy.store.fence import DESK, Fence
 from proxy.warden.pieces.ground import Ground
 from proxy.watchdog.heart import Heart
-from proxy.watchdog.host import host_id
 
 OBEYED_WITHIN_S: Final = 900.0
 """An act of longer ago is told to people alone: what the desk holds now may be what they wanted after it."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from proxy.console.desk_views import DeskView
-from proxy.console.signals_plane import SignalsPlane
 from proxy.drill.rehearsed import rehearsed
 from proxy.metrics.from_budget import put_budget
 from proxy.metrics.from_desk import put_desk
@@ -19,6 +18,7 @@ from proxy.metrics.from_store import put_store
 from proxy.metrics.gathering import Gatherer
 from proxy.metrics.sheet import Sheet
 from proxy.process_facts import process_facts
+from proxy.signals.plane import SignalsPlane
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.health import HealthStore
 from proxy.warden.pieces.desk import DeskPieces

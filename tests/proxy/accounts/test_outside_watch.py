@@ -21,7 +21,7 @@ from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
-from proxy.gate.journal import Journal
+from proxy.audit.journal import Journal
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.outside import OutsideAction
 from rules.snapshot import Account, OpenOrder, Position

@@ -14,12 +14,11 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.accounts import under_way
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.payloads import PlacedOrder
 from proxy.accounts.troubles import VenueRefused
 from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, QUESTIONS_MAX, Answer, Unresolved
-from proxy.gate import upstream
+from proxy.store import under_way
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore
@@ -287,7 +286,7 @@ async def test_what_is_held_while_a_failover_is_waited_out_is_timed_by_the_new_c
 
 
 def test_a_request_may_wait_for_a_connection_then_for_its_answer_and_be_executed_after_that() -> None:
-    waits = (upstream.POOL_TIMEOUT_S, upstream.CONNECT_TIMEOUT_S, upstream.REPLY_TIMEOUT_S, under_way.LATE_S)
+    waits = (under_way.POOL_TIMEOUT_S, under_way.CONNECT_TIMEOUT_S, under_way.REPLY_TIMEOUT_S, under_way.LATE_S)
     assert sum(waits) == under_way.UNDER_WAY_MAX_S == 19
 
 

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.alerts import channel as channel_module
-from proxy.alerts.alert import Severity
 from proxy.alerts.channel import ATTEMPTS, QUEUE_MAX, Channel, Delivery
 from proxy.alerts.sending import ChannelFailed
 from proxy.alerts.wording import Message
 from proxy.clock import utc_now
+from proxy.severity import Severity
 
 
 class Taken:

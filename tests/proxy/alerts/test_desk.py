@@ -13,16 +13,17 @@ import pytest
 
 from proxy.alerts import channel as channel_module
 from proxy.alerts import desk as desk_module
-from proxy.alerts.alert import Report, Severity
+from proxy.alerts.alert import Report
 from proxy.alerts.desk import LOOK_EVERY_S, AlertDesk
 from proxy.alerts.lifecycle import OPEN_MAX, Raised, State
 from proxy.alerts.links import PATH
 from proxy.alerts.post import Post, Wish
-from proxy.alerts.quiet import QuietHours
 from proxy.alerts.reports import condition
 from proxy.alerts.sending import ChannelFailed
 from proxy.alerts.shelf import Shelf
 from proxy.alerts.wording import Message
+from proxy.quiet_hours import QuietHours
+from proxy.severity import Severity
 from proxy.vault.channels import AlertChannel, new_channel
 from proxy.vault.keys import Secret
 

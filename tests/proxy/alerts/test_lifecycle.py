@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.alerts.alert import Notice, Occasion, Report, Severity
+from proxy.alerts.alert import Notice, Occasion, Report
 from proxy.alerts.lifecycle import (
     AGAIN_AFTER,
     CROWD,
@@ -31,6 +31,7 @@ from proxy.alerts.lifecycle import (
     find,
 )
 from proxy.alerts.reports import report_of
+from proxy.severity import Severity
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

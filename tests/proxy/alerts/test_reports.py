@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.alerts.alert import Report, Severity
+from proxy.alerts.alert import Report
 from proxy.alerts.conditions_table import CONDITIONS
 from proxy.alerts.events_table import AUDIT_ONLY, EVENTS
 from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition, report_of
+from proxy.severity import Severity
 from proxy.store.fence import Scope
 from rules.kill.events import Phase
 from tests.proxy.kill.simulated_store import SimulatedStore

@@ -17,9 +17,9 @@ import pytest
 import requests
 
 from proxy.alerts import sending
-from proxy.alerts.alert import Severity
 from proxy.alerts.sending import ChannelFailed, Sender, usable
 from proxy.alerts.wording import Message
+from proxy.severity import Severity
 from proxy.vault.keys import Secret
 from tests.support.alert_sinks import a_mailbox, a_webhook
 

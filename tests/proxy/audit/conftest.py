@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 
 from proxy.audit.archive import Archive
 from proxy.audit.place import ArchivePlace
-from proxy.certificate.signing import TrustedKey, trusted_key
 from proxy.policy.reading import parse_policy
+from proxy.signatures.signing import TrustedKey, trusted_key
 from proxy.store.codec import plain, plain_command, plain_decision, plain_snapshot
 from proxy.vault.signing_keys import SigningKey, new_signing_key
 from rules.engine import decide_batch

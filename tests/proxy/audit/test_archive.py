@@ -23,7 +23,7 @@ from proxy.audit.schema import ARCHIVE, CHECKPOINTS, JUDGEMENTS, PROGRESS, RECOR
 from proxy.audit.upgrading import upgrade_archive
 from proxy.audit.verify import verify
 from proxy.audit.writing import CHECKPOINT_RECORDS_MAX
-from proxy.certificate.signing import trusted_key
+from proxy.signatures.signing import trusted_key
 from proxy.vault.errors import SigningKeyRetired
 from proxy.vault.signing_keys import new_signing_key
 from tests.proxy.audit.conftest import KEY, KEYS, SIGNER, TRUSTED

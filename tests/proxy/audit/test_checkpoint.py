@@ -6,7 +6,7 @@ import pytest
 
 from proxy.audit.chain import DESK, Head
 from proxy.audit.checkpoint import Checkpoint, CheckpointDamaged, heads_in_hex, seal, unseal
-from proxy.certificate.signing import trusted_key
+from proxy.signatures.signing import trusted_key
 from proxy.vault.signing_keys import new_signing_key
 from tests.proxy.audit.conftest import KEY, KEYS
 

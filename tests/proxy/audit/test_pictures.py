@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.audit.documents import Document
 from proxy.audit.pictures import DocumentMissing, resolved
-from proxy.gate.recording import Subject
+from proxy.audit.recording import Subject
 from proxy.gate.snapshots import _record_of
 from proxy.store.codec import dump, load, plain, plain_snapshot
 from rules.engine import decide

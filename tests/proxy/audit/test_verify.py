@@ -20,8 +20,8 @@ from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
 from proxy.audit.schema import RECORDS
 from proxy.audit.verify import verify
-from proxy.certificate.signing import trusted_key
 from proxy.policy.reading import parse_policy
+from proxy.signatures.signing import trusted_key
 from proxy.vault.signing_keys import new_signing_key
 from rules.engine import decide_batch
 from tests.proxy.audit.conftest import KEY, KEYS, SIGNER, TRUSTED

@@ -9,9 +9,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.alerts.sight import BUDGET_SHARE
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import Budget, Counter, Limit
+from proxy.warden.sight import BUDGET_SHARE
 from rules.kill.budget import Spend
 
 NOON = datetime(2026, 11, 27, 12, 0, 0, tzinfo=UTC)

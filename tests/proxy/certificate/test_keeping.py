@@ -9,12 +9,10 @@ import pytest
 
 from proxy.audit.archive import Archive
 from proxy.audit.place import archive_place
-from proxy.certificate.canonical import read_canonical
 from proxy.certificate.content import Press, PressCertificate
 from proxy.certificate.desk import CertificateDesk
 from proxy.certificate.keeping import CertificateKeeper, Issued
 from proxy.certificate.proof import NotProven
-from proxy.certificate.signing import trusted_key
 from proxy.certificate.verifying import Verified, verify
 from proxy.kill.in_flight import IN_FLIGHT_OVER
 from proxy.kill.jobs import RESUMED
@@ -22,6 +20,8 @@ from proxy.kill.joins import Join, note_join
 from proxy.kill.tries import PURSUER
 from proxy.policy.reading import policy_digest
 from proxy.policy.shelf import Shelf
+from proxy.signatures.canonical import read_canonical
+from proxy.signatures.signing import trusted_key
 from proxy.vault.keys import Secret
 from rules.kill.events import Phase
 from tests.proxy.audit.conftest import SIGNER, TRUSTED

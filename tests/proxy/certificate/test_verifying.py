@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.certificate.canonical import canonical, read_canonical
 from proxy.certificate.proof import READS, SPAN, NotProven
-from proxy.certificate.signing import BYTES_MAX, CONTEXT, NotGenuine, TrustedKey, seal, trusted_key
 from proxy.certificate.verifying import Verified, verify
+from proxy.signatures.canonical import canonical, read_canonical
+from proxy.signatures.signing import BYTES_MAX, CONTEXT, NotGenuine, TrustedKey, seal, trusted_key
 from proxy.vault.signing_keys import SigningKey
 from rules.kill.events import DeadlinePassed, Engaged, KeysDisabled, SurveyFailed
 from rules.kill.rounds import CALM_READS, CALM_SPAN

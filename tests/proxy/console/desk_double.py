@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.audit.query import JudgedCommand
-from proxy.console import examples
-from proxy.console.audit_plane import (
+from proxy.audit.plane import (
     AnchorView,
     AuditView,
     ChainView,
@@ -18,15 +16,19 @@ from proxy.console.audit_plane import (
     EventView,
     VerificationView,
 )
+from proxy.audit.query import JudgedCommand
+from proxy.certificate.plane import CertificateRow, CertificateView
+from proxy.console import examples
 from proxy.console.desk_views import AccountView, BotView, DeskView, FeedView, OverrideView, PositionView
 from proxy.console.exposure_plane import HistoryView, LimitView, StopView, SymbolView
-from proxy.console.ledger_plane import LedgerView
-from proxy.console.plane import CertificateRow, CertificateView, ControlRefused
-from proxy.console.rearm_plane import CheckView, DrillProgress, RearmView
-from proxy.console.reasons_plane import Wanted
-from proxy.console.signals_plane import SignalsView
+from proxy.drill.plane import DrillProgress
+from proxy.kill.rearm_plane import CheckView, RearmView
+from proxy.ledger.plane import LedgerView
 from proxy.overrides.terms import Terms
 from proxy.reasons.inquiry import Recorded
+from proxy.reasons.plane import Wanted
+from proxy.refused import ControlRefused
+from proxy.signals.plane import SignalsView
 from proxy.store.codec import plain
 from tests.proxy.console.page_doubles import (
     PolicyDouble,

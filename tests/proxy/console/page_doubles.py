@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.audit.documents import Document
 from proxy.audit.query import JudgedCommand
-from proxy.console.plane import ControlRefused
-from proxy.console.policy_plane import CameTo, Differences, Hindsight, PolicyShown, RuleHindsight, RuleRow, WaitingRow
-from proxy.console.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
-from proxy.console.reasons_plane import Refusals, Wanted
+from proxy.kill.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
+from proxy.policy.plane import CameTo, Differences, Hindsight, PolicyShown, RuleHindsight, RuleRow, WaitingRow
 from proxy.policy.reading import parse_policy, policy_digest
 from proxy.reasons.inquiry import Recorded, Told, WhatIf, put_together, suppose, tell
+from proxy.reasons.plane import Refusals, Wanted
+from proxy.refused import ControlRefused
 from tests.proxy.audit.conftest import POLICY, START, TIGHTER
 from tests.proxy.audit.conftest import Desk as AuditDesk
 

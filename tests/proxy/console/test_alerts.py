@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from proxy.console.alerts_plane import AlertsView
+from proxy.alerts.plane import AlertsView
 from tests.proxy.console.conftest import BEARER, ORIGIN, SAME_ORIGIN, Browser, browse, sign_in
 from tests.proxy.console.desk_double import DeskDouble
 from tests.proxy.console.test_pages import CORPUS, Reader

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import httpx
 
-from proxy.console.audit_plane import ProgressView, VerificationView
+from proxy.audit.plane import ProgressView, VerificationView
 from tests.proxy.console.conftest import BEARER, SAME_ORIGIN, Browser
 from tests.proxy.console.desk_double import HOSTILE, DeskDouble, an_audit
 

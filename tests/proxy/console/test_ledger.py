@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from proxy.console.ledger import BOOKS_SHOWN, QUALITY_SHOWN
-from proxy.console.ledger_plane import BookedView
+from proxy.ledger.plane import BookedView
 from tests.proxy.console.conftest import BEARER, Browser
 from tests.proxy.console.desk_double import DeskDouble
 from tests.proxy.console.test_pages import CORPUS, Reader

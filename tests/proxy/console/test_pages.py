@@ -20,9 +20,9 @@ from proxy.console import looking, words
 from proxy.console.app import create_console
 from proxy.console.desk_views import AccountView, BotView, DeskView, LeaseView, PositionView, WatchdogView
 from proxy.console.exposure_plane import LimitView, StopView, SymbolView
-from proxy.console.plane import ControlRefused
-from proxy.console.rearm_plane import RearmView
+from proxy.kill.rearm_plane import RearmView
 from proxy.people.register import Register
+from proxy.refused import ControlRefused
 from proxy.warden.pieces.door import kill_command
 from tests.proxy.console.conftest import SAME_ORIGIN, TOKEN, Browser, browse, sign_in
 from tests.proxy.console.desk_double import (

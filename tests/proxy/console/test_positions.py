@@ -11,8 +11,8 @@ import pytest
 from proxy.console import words
 from proxy.console.desk_views import AccountView, DeskView
 from proxy.console.legs import Leg, Wanted, legs_of, totals_of
-from proxy.console.signals_plane import CarryView, SignalsView, TemperatureView
 from proxy.signals.liquidation import AccountForecast, LegForecast, Odds
+from proxy.signals.plane import CarryView, SignalsView, TemperatureView
 from proxy.signals.scoreboard.card import Card
 from proxy.signals.signals_state import AccountSignals, SignalsState, SymbolSignals
 from tests.proxy.console.conftest import Browser

@@ -15,7 +15,8 @@ from proxy.console.app import create_console
 from proxy.people.changes import with_first_link
 from proxy.people.file import PeopleFile
 from proxy.people.register import Register
-from proxy.people.users import CodesFor, digest_of
+from proxy.people.users import digest_of
+from proxy.settings import CodesFor
 from tests.proxy.console.conftest import BEARER, SAME_ORIGIN, Browser, HandClock, browse, sign_in
 from tests.proxy.console.desk_double import TOKEN, DeskDouble
 from tests.support.people import PASSWORD, a_register, code_of, secret_of

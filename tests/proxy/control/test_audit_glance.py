@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from proxy.audit.place import ArchivePlace
+from proxy.audit.scribe import Scribe
 from proxy.control import audit_glance
 from proxy.control.audit_glance import EVENTS_SHOWN, AuditGlance
 from proxy.store.codec import plain
-from proxy.warden.scribe import Scribe
 from tests.proxy.audit.conftest import START, Desk
 from tests.proxy.audit.damaging import cut_records
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.console.plane import ControlRefused
 from proxy.control.keys import KeysControl
+from proxy.refused import ControlRefused
 from proxy.vault.keys import KeyState, Secret
 from proxy.vault.vault import Vault
 

@@ -16,12 +16,12 @@ from redis.exceptions import ConnectionError as StoreGone
 from redis.exceptions import TimeoutError as StoreSilent
 
 from proxy.audit.place import ArchivePlace, archive_place
-from proxy.console.plane import ControlRefused
 from proxy.console.progress import progress_of
 from proxy.control.plane import Control
 from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.jobs import job_history
 from proxy.kill.report import AccountReport
+from proxy.refused import ControlRefused
 from proxy.store.fence import DESK
 from proxy.store.ownership import DeskTaken
 from rules.kill.events import Phase

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import redis
 
+from proxy.audit.journal import Journal, journal_files
+from proxy.audit.recording import Subject
 from proxy.gate.counting import kind_of
-from proxy.gate.journal import Journal, journal_files
 from proxy.gate.judge import Judge
 from proxy.gate.latch import Latch
-from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest, Ruling
 from proxy.store.codec import dump, load
 from proxy.store.conversion import NOTHING

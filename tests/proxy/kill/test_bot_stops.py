@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
-from proxy.gate.recording import Subject
+from proxy.audit.recording import Subject
 from proxy.kill.bot_files import BotStop
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.rearm import RearmRefused

@@ -16,17 +16,17 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.commands.kill import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
+from proxy.commands.kill_told import Telling
 from proxy.kill import calling, line
 from proxy.kill.asked import asked_of
 from proxy.kill.calling import LineRefused, NothingOfThatName, NoWarden, ask_warden
-from proxy.kill.commands import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
 from proxy.kill.desk import KillDesk
 from proxy.kill.gates import NOBODY_ASKED
 from proxy.kill.in_flight import InFlight, Sent
 from proxy.kill.line import CALLERS_MAX, SOCKET_NAME, KillLine, listening
 from proxy.kill.pressed import Blocked
 from proxy.kill.report import AccountReport
-from proxy.kill.telling import Telling
 from proxy.store.fence import DESK, Fence, Scope
 from rules.kill.events import Phase
 

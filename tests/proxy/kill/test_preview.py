@@ -13,9 +13,9 @@ import pytest
 
 from proxy.accounts.market_payloads import Depth
 from proxy.accounts.troubles import VenueUnavailable
-from proxy.console.plane import ControlRefused
 from proxy.kill.preview import Knowledge, Preview
 from proxy.kill.roster import Roster
+from proxy.refused import ControlRefused
 from rules.model import OrderType, PositionSide, Side
 from rules.snapshot import Account, Market
 from tests.rules.builders import NOW, World, an_account, an_open_order

@@ -12,13 +12,13 @@ from typing import cast
 import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
-from proxy.console.plane import ControlRefused
 from proxy.control.rearming import RearmControl
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import AccountHands
 from proxy.kill.rearm_desk import Seen
 from proxy.kill.roster import Roster
+from proxy.refused import ControlRefused
 from proxy.store.fence import Scope
 from proxy.store.ownership import DeskTaken
 from rules.model import TradingState

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from proxy.commands import signed_command as signing
 from proxy.kill import signed as signed_module
-from proxy.kill import signing
 from proxy.kill.signed import Command, CommandDesk, CommandRefused, signed
 from tests.support.commands import ANN, a_command, public_half
 

@@ -13,13 +13,13 @@ import pytest
 
 from proxy.console import asking
 from proxy.console.answers import Refusal
-from proxy.console.ledger_plane import LedgerView
 from proxy.ledger import glance as glances
 from proxy.ledger.books.book import LedgerBook
 from proxy.ledger.books.coverage import BEHIND_MS
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.spans import Span
 from proxy.ledger.glance import PERIODS, LedgerGlance
+from proxy.ledger.plane import LedgerView
 from tests.proxy.ledger.books.builders import ACCOUNT, DAY_MS, MINUTE_MS, NOW_MS, a_fill, an_income, booked, keep
 
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)

@@ -20,7 +20,6 @@ from proxy.console.desk_views import (
     PositionView,
     WatchdogView,
 )
-from proxy.console.signals_plane import SignalsView, TemperatureView, ToldView
 from proxy.drill.rehearsed import Rehearsed
 from proxy.drill.shelf import DrillReport
 from proxy.kill.journal import Journal
@@ -35,6 +34,7 @@ from proxy.metrics.from_signals import put_signals
 from proxy.metrics.from_store import put_store
 from proxy.metrics.sheet import Sheet
 from proxy.process_facts import process_facts
+from proxy.signals.plane import SignalsView, TemperatureView, ToldView
 from proxy.store.gate_report import Count, GateReport, StageTimes
 from proxy.store.gates import GateWord
 from proxy.store.health import HoldState, StoreHealth

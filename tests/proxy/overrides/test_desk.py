@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
+from proxy.audit.recording import Subject
 from proxy.decoding import build
 from proxy.gate.readiness import _used
-from proxy.gate.recording import Subject
 from proxy.overrides import desk as overrides_desk
 from proxy.overrides.desk import GRANTED_MAX, NEVER_OVERRIDDEN, PENDING_MAX, OverrideDesk, OverrideRefused
 from proxy.overrides.lifecycle import PENDING_FOR, Phase

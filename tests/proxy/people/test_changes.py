@@ -20,7 +20,8 @@ from proxy.people.changes import (
     without_changes,
 )
 from proxy.people.roles import Role
-from proxy.people.users import LINKS_MAX, USERS_MAX, CodesFor, People, UserState, digest_of
+from proxy.people.users import LINKS_MAX, USERS_MAX, People, UserState, digest_of
+from proxy.settings import CodesFor
 from tests.support.people import a_user
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

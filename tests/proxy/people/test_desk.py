@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from proxy.audit.scribe import Scribe
 from proxy.people.desk import AGAIN_AFTER, FAILURES_MAX, VISITS_MAX, PeopleDesk
 from proxy.people.file import PeopleFile
 from proxy.people.register import Register
 from proxy.people.roles import Role
-from proxy.warden.scribe import Scribe
 from tests.support.people import a_register, write_people
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

@@ -20,7 +20,8 @@ from proxy.people.file import PeopleBusy, PeopleFile, PeopleUnreadable
 from proxy.people.passwords import PasswordRefused, Passwords
 from proxy.people.register import CodeMissing, Register
 from proxy.people.roles import Role
-from proxy.people.users import CodesFor, People, UserState
+from proxy.people.users import People, UserState
+from proxy.settings import CodesFor
 from tests.support.people import PASSWORD, QUICK, a_register, a_user, write_people
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import make_url
 
 from proxy.audit.place import ArchivePlace, archive_place
-from proxy.console.plane import ControlRefused
-from proxy.console.reasons_plane import Wanted
 from proxy.policy.reading import parse_policy
 from proxy.reasons import record
+from proxy.reasons.plane import Wanted
 from proxy.reasons.record import COLUMNS, ReasonsRecord
+from proxy.refused import ControlRefused
 from tests.proxy.audit.conftest import POLICY, Desk
 from tests.proxy.audit.damaging import cut_records, no_database
 

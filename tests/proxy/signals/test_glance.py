@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from proxy.console.signals_plane import CarryView
 from proxy.signals.glance import SignalsGlance
+from proxy.signals.plane import CarryView
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.signals_state import SignalsState
 from rules.facts import AccountRecord, Condition, Forecast, Score

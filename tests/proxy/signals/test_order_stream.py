@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.gate.recording import Subject
+from proxy.audit.recording import Subject
 from proxy.signals.order_stream import OrderStream
 from proxy.store.codec import dump, load
 from rules.engine import decide_batch

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import redis.asyncio
 
-from proxy.accounts.under_way import UNDER_WAY_MAX_S
 from proxy.store import settling_again
 from proxy.store.codec import load
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.keys import Keys
+from proxy.store.under_way import UNDER_WAY_MAX_S
 from rules.snapshot import HoldStatus, UnreportedOrder
 from tests.proxy.store.builders import a_held_order, a_request, publish
 from tests.rules.builders import NOW

@@ -14,8 +14,8 @@ from types import TracebackType
 import msgspec
 import pytest
 
+from proxy.commands.keys import Terminal, run
 from proxy.vault import contents as contents_module
-from proxy.vault.commands import Terminal, run
 from proxy.vault.contents import decode
 from proxy.vault.keys import Secret
 from proxy.vault.passphrase import read_passphrase

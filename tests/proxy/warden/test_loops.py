@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import proxy.warden.loops
-from proxy.accounts import under_way
 from proxy.policy.in_force import NotKept
+from proxy.store import under_way
 from proxy.store.ownership import DeskTaken, TakenOver
 from proxy.warden.loops import Warden
 from rules.snapshot import HoldStatus

@@ -1,0 +1,24 @@
+"""``perpguard init``: the first state of a data directory."""
+
+from __future__ import annotations
+
+import argparse
+
+from proxy.commands.arguments import Arguments
+from proxy.terminal import say
+
+
+def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``init`` to the global command line, which provides ``data_dir``."""
+    subparsers.add_parser("init", help="write the first state of a data directory")
+
+
+def run(args: Arguments) -> int:
+    """Write it, or leave what is there as it is; say what is stopped."""
+    from proxy.store.fence import Fence
+
+    fence = Fence.initialise(args.data_dir)
+    stopped = ", ".join(sorted(map(str, fence.scopes())))
+    state = f"STOPPED: {stopped}; perpguard rearm lets it trade again" if stopped else "nothing is stopped"
+    say(f"{args.data_dir} is ready; {state}; kill generation {fence.generation()}")
+    return 0
