@@ -1,9 +1,10 @@
 """A gate's server: how it says that it is ready, and how it ends without losing an order or an answer.
 
-The end, in order: no new connection is taken; what is under way is answered and settled; sockets get a goodbye, after
-a burst when that has been worked off; and where another gate has taken over, kept-alive connections are listened to a
-while longer, so that every bot is told ``connection: close`` with an answer and none finds its connection closed under
-a request. Nothing a bot does or the exchange leaves undone keeps the process for longer than ``END_WITHIN_S``.
+The end, in order: no new connection is taken; what is under way is answered and settled; each socket gets a goodbye as
+soon as its own bot is heard out and answered, for it is deaf until then; and where another gate has taken over,
+kept-alive connections are listened to a while longer, so that every bot is told ``connection: close`` with an answer
+and none finds its connection closed under a request. Nothing a bot does or the exchange leaves undone keeps the process
+for longer than ``END_WITHIN_S``.
 """
 
 from __future__ import annotations
@@ -106,11 +107,7 @@ class GateServer(uvicorn.Server):
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         for each in self._sockets():
             each.hold()
-        await self._until(lambda: self._orders.under_way == 0, began + CUT_AFTER_S)
-        for each in self._sockets():
-            if not each.behind:
-                each.shutdown()
-        await self._until(lambda: self._heard_out(until=began + GIVE_UP_AFTER_S), began + CUT_AFTER_S)
+        await self._until(lambda: self._has_let_go(began + GIVE_UP_AFTER_S), began + CUT_AFTER_S)
         for each in self._sockets():
             each.shutdown()
         if self._relieved:
@@ -131,10 +128,19 @@ class GateServer(uvicorn.Server):
         connections: set[Any] = self.server_state.connections
         return [each for each in connections if isinstance(each, BotConnection)]
 
-    def _heard_out(self, *, until: float) -> bool:
-        """Whether what bots had said is answered; what has not been heard at ``until`` is let go."""
-        behind = asyncio.get_running_loop().time() < until and any(each.behind for each in self._sockets())
-        return not behind and self._orders.under_way == 0
+    def _has_let_go(self, until: float) -> bool:
+        """Say goodbye to every socket whose bot waits for nothing. Whether that are all, and no order is under way.
+
+        What has not been heard at ``until`` is not waited for.
+        """
+        waits = asyncio.get_running_loop().time() < until
+        kept = 0
+        for each in self._sockets():
+            if each.owes or (waits and each.behind):
+                kept += 1
+            else:
+                each.shutdown()
+        return kept == 0 and self._orders.under_way == 0
 
     def _cut_off(self) -> None:
         connections: list[Any] = list(self.server_state.connections)

@@ -67,6 +67,7 @@ class BotConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._wire = ServerProtocol(max_size=MESSAGE_BYTES_MAX, logger=_wire_log)
         self._messages: deque[tuple[str, float]] = deque()  # Each with the earliest moment at which it can have come.
+        self._owed = 0
         self._parts: list[bytes] = []
         self._pending: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -97,6 +98,11 @@ class BotConnection(asyncio.Protocol):
         return self._patient and not self._gone.is_set() and bool(self._unread or self._messages)
 
     @property
+    def owes(self) -> bool:
+        """Whether the bot is read patiently, so that each of its messages has one answer, and waits for one."""
+        return self._patient and not self._gone.is_set() and self._owed > 0
+
+    @property
     def waited_s(self) -> float:
         """See ``BotSocket.waited_s``."""
         return self._loop.time() - self._came_at
@@ -113,10 +119,12 @@ class BotConnection(asyncio.Protocol):
             finally:
                 self._waiter = None
         message, self._came_at = self._messages.popleft()
+        self._owed += 1
         return message
 
     def send(self, message: bytes) -> None:
         """See ``BotSocket.send``. An answer does not wait for the turn's end, as a message for many does."""
+        self._owed -= 1
         self.send_frame(text_frame(message))
         self.flush()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,9 @@ import uvloop
 from proxy.gate.bot_socket import BotSocket
 from proxy.gate.protocol import StrictHttpProtocol
 from proxy.gate.server import ACCEPTED_AT_ONCE, GateServer
+from tests.proxy.gate.conftest import Desk
 from tests.proxy.gate.socket_worlds import a_world, frame, until
+from tests.support.gates import Gate, Keys, a_frame, an_exchange
 
 CROWD = 10 * ACCEPTED_AT_ONCE
 
@@ -100,6 +104,46 @@ async def test_a_gate_that_ends_hears_out_a_burst_and_keeps_no_other_bot_waiting
         assert [(await bot.frame())[1].decode().strip() for _ in burst] == burst
         assert await bot.closed() == 1012
         await stopping
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return Keys.in_directory(tmp_path / "vault")
+
+
+async def test_a_gate_that_ends_lets_each_bot_go_as_soon_as_it_waits_for_nothing(desk: Desk, keys: Keys) -> None:
+    async with an_exchange() as exchange:
+        gate = Gate(desk, keys, exchange)
+        exchange.gate.clear()
+        async with (
+            a_world(trading=gate.trading_door, server=lambda config: GateServer(config, _OrdersOf(gate))) as (_, door),
+            door.raw("/ws-fapi/v1") as bot,
+            door.raw("/ws-fapi/v1") as quiet,
+        ):
+            bot.write(frame(a_frame(keys, "order.cancel", {"symbol": "BTCUSDT", "orderId": "7"})))
+            await exchange.received(1)
+            stopping = asyncio.create_task(door.stop())
+            assert await quiet.closed() == 1012
+            assert not stopping.done()
+            exchange.gate.set()
+            assert json.loads((await bot.frame())[1])["status"] == 200
+            assert await bot.closed() == 1012
+            await stopping
+        await gate.aclose()
+
+
+class _OrdersOf:
+    """Those of a gate whose exchange is waited for as long as it takes."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    @property
+    def under_way(self) -> int:
+        return self._gate.rest_door.under_way
+
+    def give_up(self) -> None:
+        """The exchange of a test answers when the test says so."""
 
 
 async def test_a_flood_keeps_a_gate_from_its_end_no_longer_than_a_hanging_order(
