@@ -21,10 +21,11 @@ from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
 from proxy.accounts.feed import Feed
 from proxy.accounts.news import News
+from proxy.accounts.store_clock import StoreClock
 from proxy.accounts.store_loss import StoreLoss
 from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
-from proxy.accounts.unresolved import Unresolved
+from proxy.accounts.unresolved import Answer, Unresolved
 from proxy.accounts.venue_account import VenueAccount
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import EpochLost, WardenStore
@@ -103,6 +104,7 @@ class AccountKeeper:
         self._said_at = float("-inf")
         self._forgotten = 0
         self._unresolved = Unresolved(hands, store)
+        self._clock = StoreClock(hands.name, store, self._turned_back)
         self.loss = StoreLoss(hands.name, store, books, self._unresolved, turned)
 
     @property
@@ -190,8 +192,8 @@ class AccountKeeper:
         """
         self._plan.begin_whole()
         doubts, live = self._doubts, self.feed is None or self.feed.connected
-        began_us, since = await self._store.now_us(), time.monotonic() - SETTLE_LAG_S
-        answer = await self._unresolved.ask(self.name, began_us)
+        began_us, since = await self._clock.now_us(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._asked(began_us)
         survey = await self._hands.survey(self._now())
         self.loss.check()
         if live and doubts == self._doubts and self._books.stale:
@@ -211,8 +213,8 @@ class AccountKeeper:
         base = self._books.account
         if base is None:
             return
-        began_us, since = await self._store.now_us(), time.monotonic() - SETTLE_LAG_S
-        answer = await self._unresolved.ask(self.name, began_us)
+        began_us, since = await self._clock.now_us(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._asked(began_us)
         survey = await self._hands.survey_symbols(symbols, base)
         over = await self._covered(answer.resolved, symbols)
         self.loss.check()
@@ -220,6 +222,16 @@ class AccountKeeper:
             survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
         )
         await self._judged(over, merged.healed)
+
+    async def _asked(self, now_us: int) -> Answer:
+        """What the venue says of holds of unknown fate; nothing while their times are doubted: what was filled would be
+        missed."""
+        return Answer() if self._clock.is_doubted else await self._unresolved.ask(self.name, now_us)
+
+    def _turned_back(self, now_us: int) -> None:
+        self._unresolved.begin_anew()
+        if self._unbroken_us is not None:
+            self._unbroken_us = min(self._unbroken_us, now_us)
 
     async def _covered(self, resolved: Sequence[str], symbols: frozenset[str]) -> tuple[str, ...]:
         """Those of the resolved holds whose every symbol was surveyed."""
@@ -346,13 +358,13 @@ class AccountKeeper:
         """Holds of unknown fate, and acknowledged ones the stream has not turned into orders."""
         if self.loss.stands:
             return  # Another clock may have timed them: a filled order would be missed.
-        now_us = await self._store.now_us()
+        now_us = await self._clock.now_us()
         before_us = now_us - int(LINGER_MAX_S * 1e6)
         holds = await self._store.holds(self.name)
         for aged in holds:
             if aged.hold.status is HoldStatus.ACCEPTED and aged.at_us < before_us:
                 self._plan.moved({order.symbol for order in aged.hold.orders})
-        answer = await self._unresolved.ask(self.name, now_us)
+        answer = await self._asked(now_us)
         proven = [
             hold_id
             for hold_id, first_us in answer.absent

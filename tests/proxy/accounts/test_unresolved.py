@@ -404,3 +404,63 @@ async def test_a_hold_that_another_version_wrote_goes_once_its_request_must_be_o
     assert (answer.by_whole, answer.resolved, answer.absent) == (("odd",), ("h1",), ())
     unresolved.begin_anew()
     assert (await unresolved.ask("demo", now_us + waited_us)).by_whole == ()
+
+
+def set_back(warden: WardenStore, monkeypatch: pytest.MonkeyPatch, *, back_s: int = 600) -> None:
+    """From now on the store's clock shows what it showed ``back_s`` ago."""
+    right = warden.now_us
+
+    async def earlier() -> int:
+        return await right() - back_s * 1_000_000
+
+    monkeypatch.setattr(warden, "now_us", earlier)
+
+
+@pytest.mark.parametrize("status", ["PENDING", "ACCEPTED"])
+async def test_when_the_stores_clock_goes_back_holds_are_untimed_once_their_requests_are_over(
+    server: EmbeddedStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    gate, warden = GateStore(server.url, request.node.name, timeout_s=2.0), WardenStore(server.url, request.node.name)
+    await gate.hold(a_request("h1"))
+    if status != "PENDING":
+        await gate.settle("demo", "h1", status, [])
+    keeper = on_a_store_that_lags(Unasked(None), warden, monkeypatch)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.2)
+    await keeper._ask()
+    set_back(warden, monkeypatch)
+    await keeper._ask()
+    assert [aged.at_us > 0 for aged in await warden.holds("demo")] == [True]
+    await asyncio.sleep(0.2)
+    await keeper._clock.now_us()
+    assert [aged.at_us for aged in await warden.holds("demo")] == [0]
+    await gate.aclose()
+    await warden.aclose()
+
+
+async def test_when_the_stores_clock_goes_back_a_filled_order_still_arrived(
+    lost: tuple[WardenStore, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warden, _ = lost
+    venue = Venue(placed(filled="1"))
+    keeper = on_a_store_that_lags(venue, warden, monkeypatch)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.2)
+    await keeper._clock.now_us()
+    set_back(warden, monkeypatch)
+    answers = [await keeper._asked(await keeper._clock.now_us()) for _ in range(MISSES_MIN)]
+    assert answers == [Answer()] * MISSES_MIN, "its time is doubted"
+    await asyncio.sleep(0.2)
+    answer = await keeper._asked(await keeper._clock.now_us())
+    assert (answer.resolved, answer.absent) == (("h1",), ())
+
+
+async def test_misses_of_before_the_stores_clock_went_back_prove_nothing_after_it(
+    lost: tuple[WardenStore, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warden, _ = lost
+    keeper = on_a_store_that_lags(Venue(None), warden, monkeypatch)
+    for _ in range(MISSES_MIN - 1):
+        await keeper._asked(await keeper._clock.now_us())
+    set_back(warden, monkeypatch)
+    now_us = await keeper._clock.now_us()
+    await keeper._clock.now_us()
+    assert (await keeper._asked(now_us + MISSES_SPAN_US)).resolved == ()
