@@ -10,6 +10,7 @@ guard's own host does not count: what kills the host kills both.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, TypeGuard
 
@@ -18,7 +19,6 @@ from rules.decision import Enforcement
 from rules.intent import order_only_shrinks
 from rules.kill.settings import KillSettings
 from rules.market.maintenance_window import MaintenanceWindow
-from rules.policy import Policy
 from rules.rule import Rule
 from rules.snapshot import Account
 
@@ -56,13 +56,13 @@ def stops_timers(rule: Rule) -> TypeGuard[MaintenanceWindow]:
     return enforced and not rule.level.startswith("bot:")
 
 
-def in_maintenance(policy: Policy, account: str, symbol: str, now: datetime) -> bool:
+def in_maintenance(rules: Iterable[Rule], account: str, symbol: str, now: datetime) -> bool:
     """Whether the venue is, or is about to be, down as announced for this symbol of this account: then no timer can be
     armed anew in time."""
     levels = ("desk", f"account:{account}", f"symbol:{symbol}")
     return any(
         window.begins - seconds(rule.ahead_s) <= now < window.ends
-        for rule in policy.rules
+        for rule in rules
         if stops_timers(rule) and rule.level in levels
         for window in rule.windows
     )

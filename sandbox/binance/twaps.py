@@ -10,7 +10,8 @@ from sandbox.binance.errors import VenueError
 from sandbox.binance.order_reading import read_client_id
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.model import PositionSide, Side
-from sandbox.engine.twap import NewTwap, TwapOrder, start_twap, stop_twap
+from sandbox.engine.twap import start_twap, stop_twap
+from sandbox.engine.twap_order import NewTwap, TwapOrder
 
 DURATION_MIN_S = 300
 DURATION_MAX_S = 86_400

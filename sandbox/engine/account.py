@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from sandbox.engine.conditional import ConditionalOrder
 from sandbox.engine.model import (
@@ -19,9 +18,7 @@ from sandbox.engine.model import (
     Position,
     PositionSide,
 )
-
-if TYPE_CHECKING:
-    from sandbox.engine.twap import TwapOrder
+from sandbox.engine.twap_order import TwapOrder
 
 HISTORY_KEPT = 5_000
 DEFAULT_LEVERAGE = 20

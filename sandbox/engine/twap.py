@@ -5,61 +5,21 @@ Venues keep them apart from plain and conditional orders. Whoever cancels those 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
 from sandbox.engine.account import Account
 from sandbox.engine.checks import check_position_side, check_quantity, check_tick, check_trading
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.model import ZERO, NewOrder, Order, OrderType, PositionSide, Side
+from sandbox.engine.model import NewOrder, OrderType
 from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.trading import place
+from sandbox.engine.twap_order import NewTwap, TwapOrder
 
 PIECE_EVERY_MS = 60_000
 TWAPS_MAX = 30
 # What the whole order must be worth, in quote currency (Binance "Time-Weighted Average Price New Order").
 NOTIONAL_MIN = Decimal(1_000)
 NOTIONAL_MAX = Decimal(1_000_000)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTwap:
-    """What is asked for. `limit_price` is None for pieces at the market."""
-
-    symbol: str
-    side: Side
-    quantity: Decimal
-    duration_ms: int
-    position_side: PositionSide = PositionSide.BOTH
-    reduce_only: bool = False
-    limit_price: Decimal | None = None
-    client_order_id: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class TwapOrder:
-    """A working TWAP and the pieces it has placed."""
-
-    twap_id: int
-    terms: NewTwap
-    created_ms: int
-    due_ms: int
-    pieces: list[Order] = field(default_factory=list)
-
-    @property
-    def placed_quantity(self) -> Decimal:
-        """What its pieces asked for."""
-        return sum((order.quantity for order in self.pieces), ZERO)
-
-    @property
-    def filled_quantity(self) -> Decimal:
-        """What its pieces were filled."""
-        return sum((order.filled_quantity for order in self.pieces), ZERO)
-
-    @property
-    def filled_notional(self) -> Decimal:
-        """What that was worth."""
-        return sum((order.filled_notional for order in self.pieces), ZERO)
 
 
 def start_twap(exchange: Exchange, account: Account, new: NewTwap) -> TwapOrder:

@@ -14,7 +14,8 @@ from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.scenario import STEP_MS, Scenario
 from sandbox.engine.stepping import step
 from sandbox.engine.trading import cancel_all
-from sandbox.engine.twap import PIECE_EVERY_MS, NewTwap, TwapOrder, start_twap, stop_twap
+from sandbox.engine.twap import PIECE_EVERY_MS, start_twap, stop_twap
+from sandbox.engine.twap_order import NewTwap, TwapOrder
 
 BTC = "BTCUSDT"
 STEPS_A_PIECE = PIECE_EVERY_MS // STEP_MS

@@ -12,7 +12,7 @@ from proxy.alerts.post import Post, Wish
 from proxy.alerts.shelf import Shelf
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.ground import Ground
-from proxy.warden.sight import Sight
+from proxy.warden.pieces.sight import Sight
 
 log = logging.getLogger("perpguard.alerts")
 

@@ -191,5 +191,5 @@ def venue_timers(
         book=book,
         policy=policy,
         watched=heart.watched_from_elsewhere,
-        in_maintenance=lambda symbol: in_maintenance(policy(), hands.name, symbol, now()),
+        in_maintenance=lambda symbol: in_maintenance(policy().rules, hands.name, symbol, now()),
     )

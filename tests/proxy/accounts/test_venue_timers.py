@@ -220,7 +220,7 @@ def test_maintenance_begins_as_long_ahead_as_the_rule_says() -> None:
         "windows = [{ begins = 2026-11-27T12:10:00Z, ends = 2026-11-27T13:00:00Z }]\n"
     )
     moments = (-1, 0, 3_599, 3_600)
-    found = [in_maintenance(policy, "main", BTC, NOW + timedelta(seconds=each)) for each in moments]
+    found = [in_maintenance(policy.rules, "main", BTC, NOW + timedelta(seconds=each)) for each in moments]
     assert found == [False, True, True, False]
 
 
