@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.timers import DeadManTimer
 from rules.snapshot import OpenOrder
@@ -73,7 +74,7 @@ class DeadMan:
         venue: Venue,
         store: TimerStore,
         owns: Callable[[str, str], bool],
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         cancelled: Callable[[], None],
     ) -> None:
         self._account = account

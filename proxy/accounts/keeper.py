@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +27,7 @@ from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Answer, Unresolved
 from proxy.accounts.venue_account import VenueAccount
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import EpochLost, WardenStore
 from rules.snapshot import Account, HoldStatus
@@ -48,9 +49,6 @@ VOUCH_EVERY_S: Final = 10.0
 """How often an account on which nothing happens is published anew, as the unbroken stream vouches for it."""
 
 RETRY_S: Final = 0.2
-
-Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Writes an event to the audit: what, by whom, details."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

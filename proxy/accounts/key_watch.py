@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from proxy.accounts.troubles import VenueRefused, VenueTrouble
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.permissions import KeyPermissions, Risk
 
@@ -42,7 +43,7 @@ class KeyWatch:
         accepted: Callable[[], tuple[Risk, ...]],
         reduce: Callable[[str, str, str], Awaitable[bool]],
         only_alerts: Callable[[], bool],
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
     ) -> None:
         self._account = account
         self._ask = ask

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ from proxy.accounts.payloads import FundingRow, SymbolConfig
 from proxy.accounts.settling import Settling
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.venues.binance.client_ids import is_guards
@@ -100,7 +101,7 @@ class OutsideWatch:
         shares: Shares,
         response: Response,
         venue: Venue,
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         data_dir: Path,
         heard: Callable[[], float],
         now: Callable[[], datetime],

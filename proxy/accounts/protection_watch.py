@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from rules.decision import Enforcement
 from rules.facts import Unprotected
@@ -63,7 +64,7 @@ class ProtectionWatch:
         account: str,
         rules: Callable[[], Sequence[ProtectiveStop]],
         response: Response,
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 
 log = logging.getLogger("perpguard.accounts")
@@ -71,7 +72,7 @@ class VenueClock:
         ask: Callable[[], Awaitable[datetime]],
         store: ClockStore,
         adjust: Callable[[int], None],
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         wall_s: Callable[[], float] = time.time,
         steady_s: Callable[[], float] = time.monotonic,
     ) -> None:

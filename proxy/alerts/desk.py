@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from proxy.alerts.post import Post
 from proxy.alerts.reports import condition, report_of
 from proxy.alerts.shelf import Shelf, ShelfDamaged
 from proxy.quiet_hours import QuietHours
+from proxy.record import Record
 from proxy.vault.keys import Secret
 
 log = logging.getLogger("perpguard.alerts")
@@ -33,9 +34,6 @@ TO_WRITE_MAX: Final = 1_000
 
 OWN: Final = "alert."
 """Events of this name are the desk's own: it does not hear them."""
-
-Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Writes an event to the audit. Never raises for trouble outside."""
 
 
 class AlertDesk:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import httpx
 from pydantic import SecretStr
@@ -24,6 +24,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from proxy.audit.anchor import AnchorDamaged, AnchorUnreadable, read_anchor, write_anchor
 from proxy.audit.checkpoint import Sealed
 from proxy.audit.place import ArchiveUnavailable
+from proxy.record import Record
 
 log = logging.getLogger("perpguard.audit")
 
@@ -34,8 +35,6 @@ AGAIN_AFTER_S: Final = 10.0
 PATH_TIMEOUT_S: Final = 10.0
 WEBHOOK_TIMEOUT_S: Final = 5.0
 WEBHOOK_ATTEMPTS_MAX: Final = 3
-
-Event = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
 
 class AnchorRefused(Exception):
@@ -166,13 +165,13 @@ class OutsideAnchors:
         """Each place as it is."""
         return tuple(self._states.values())
 
-    async def run(self, newest: Callable[[], Sealed | None], event: Event) -> None:
+    async def run(self, newest: Callable[[], Sealed | None], event: Record) -> None:
         """For ever: tell every place what is newest."""
         async with asyncio.TaskGroup() as loops:
             for place in self._places:
                 loops.create_task(self._follow(place, newest, event))
 
-    async def _follow(self, place: Place, newest: Callable[[], Sealed | None], event: Event) -> None:
+    async def _follow(self, place: Place, newest: Callable[[], Sealed | None], event: Record) -> None:
         while True:
             sealed = newest()
             known = self._states[place.name]
@@ -181,7 +180,7 @@ class OutsideAnchors:
             failing = self._states[place.name].failing
             await asyncio.sleep(AGAIN_AFTER_S if failing else EVERY_S)
 
-    async def _tell(self, place: Place, sealed: Sealed, event: Event) -> None:
+    async def _tell(self, place: Place, sealed: Sealed, event: Record) -> None:
         before = self._states[place.name]
         try:
             await place.keep(sealed)

@@ -12,8 +12,8 @@ from proxy.certificate.plane import CertificateRow, CertificateView
 from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import is_certificate_id
 from proxy.certificate.verifying import read, verify
-from proxy.kill.outcomes import Record
 from proxy.kill.report import KillReport
+from proxy.record import Record
 from proxy.signatures.canonical import spelled
 from proxy.signatures.signing import NotGenuine, TrustedKey
 from proxy.vault.errors import VaultError

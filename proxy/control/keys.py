@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
 
 from proxy.accounts.key_watch import UNKNOWN, KeyWatch
+from proxy.record import Record
 from proxy.refused import ControlRefused
 from proxy.store.codec import plain
 from proxy.vault.errors import VaultError
@@ -27,7 +27,7 @@ class KeysControl:
         *,
         vault: Vault,
         watches: Mapping[str, KeyWatch],
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         spoken_for: Callable[[str], AbstractContextManager[None]],
         now: Callable[[], datetime],
     ) -> None:

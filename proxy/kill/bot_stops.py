@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ import msgspec
 from proxy.clock import utc_now
 from proxy.kill.bot_files import BotFiles, BotStop, is_bot
 from proxy.kill.rearm import RearmRefused, Rearms, objections, write_down
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import build_decision
 from proxy.store.warden_store import WardenStore
@@ -32,10 +33,6 @@ MIRROR_EVERY_S: Final = 0.25
 ACTED_MAX: Final = 1_000
 """Decisions remembered as acted upon. The archive may be told of a batch again; it must not stop a bot again. After a
 restart they are known by their time: what a person has looked at lies before the re-arm."""
-
-
-Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Writes an event to the audit: what happened, by whom, and the details. Never raises."""
 
 
 def bot_of(scope: str) -> str | None:

@@ -12,10 +12,11 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueTrouble
 from proxy.kill.jobs import NewestJob
+from proxy.record import Record
 from proxy.store.fence import Scope
 from proxy.vault.keys import ExchangeKey
 
@@ -52,7 +53,7 @@ class ExchangeKeys:
         key_of: Callable[[str], ExchangeKey],
         master_of: Callable[[ExchangeKey], Master | None],
         ask: Callable[[str], Awaitable[object]],
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
     ) -> None:
         self._wanted = wanted
         self._key_of = key_of

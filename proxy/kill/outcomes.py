@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,12 @@ from proxy.kill.runs import WhosePart
 from proxy.kill.sentinels import UNDER_WAY_S
 from proxy.kill.standing import FLAT, newest_reports, standing
 from proxy.kill.truths import Truths
+from proxy.record import Record
 from proxy.store.codec import plain
 from proxy.store.fence import Scope
 from rules.kill.events import Phase
 
 log = logging.getLogger("perpguard.kill")
-
-Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Writes an event to the audit: what happened, by whom, and the details. Never raises."""
 
 
 class Outcomes:

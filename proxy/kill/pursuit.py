@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.bot_exits import Cancelled, cancel_exits, exits_of_bots, is_contradicted
@@ -33,6 +33,7 @@ from proxy.kill.readings import (
     is_still_closed,
 )
 from proxy.kill.tries import PURSUER, SHOWN_AGAIN, flattened_again, is_orphan, tries_failed
+from proxy.record import Record
 from proxy.store.fence import Scope
 from rules.kill.events import Cause, Phase
 from rules.kill.legs import RestingOrder
@@ -138,7 +139,7 @@ class Pursuit:
         *,
         data_dir: Path,
         desk: Desk,
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         shows: Callable[[str, str | None], FeedShows] = lambda account, bot: FeedShows(),
         tags: Callable[[str], Mapping[str, str]] = lambda account: {},
         now: Callable[[], datetime],

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from proxy.kill.desk import KillDesk
-from proxy.kill.outcomes import Record
 from proxy.kill.preconditions import Checked, Precondition, checked, may_stay, missing
 from proxy.kill.rearm import RearmRefused, objections
 from proxy.kill.rearm_files import Kept, RearmFiles
 from proxy.people.names import reason_objections, same_person
 from proxy.people.roles import Role
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope

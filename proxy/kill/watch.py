@@ -11,10 +11,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.kill.witness import orders_seen, reading_seen
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from rules.kill.evidence import AccountSeen, Evidence
@@ -77,7 +78,7 @@ class TriggerWatch:
         sources: Sources,
         settings: Callable[[], Triggers],
         response: Response,
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         now: Callable[[], datetime],
     ) -> None:
         self._account = account

@@ -13,9 +13,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnreached
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.leases import Lease, Leases
 from proxy.store.timers import DeadManTimer
@@ -97,7 +98,7 @@ class LeaseWatch:
         hands: Hands,
         books: Callable[[str], Account | None],
         policy: Callable[[], kill_settings.Lease],
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
     ) -> None:
         self._store = store
         self._hands = hands

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from proxy.overrides.lifecycle import (
 )
 from proxy.overrides.terms import Terms
 from proxy.overrides.uses import used_by
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.ownership import DeskTaken
@@ -56,9 +57,6 @@ NEVER_OVERRIDDEN: Final = frozenset(rule.rule_id for rule in (*GATES, *OWNERSHIP
 """What keeps the guard sure of its ground, whose a position is, and a bound that no exit at the market meets."""
 
 _WARDEN: Final = "warden"
-
-Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Writes an event to the audit: what happened, by whom, and the details. Never raises."""
 
 
 class OverrideRefused(Exception):

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from proxy.accounts.events import Event, OrderEvent
+from proxy.record import Record
 from proxy.signals.book_walk import Slippage
 from proxy.signals.fills import FillsWatch
 from rules.model import Side
@@ -34,7 +35,7 @@ class FillsKeeper:
         account: str,
         markets: Callable[[], Mapping[str, Market]],
         slippage: Callable[[str, Side, Decimal], Slippage | None],
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
     ) -> None:
         self._account = account
         self._markets = markets

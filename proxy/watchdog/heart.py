@@ -10,8 +10,9 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.keys import Secret
 from proxy.watchdog.beat import Answer, Beat, Call, Duty, SealBroken, Terms, seal, unseal
@@ -82,7 +83,7 @@ class Heart:
         pulse: Pulse,
         policy: Callable[[], KillSettings],
         post: Post,
-        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        record: Record,
         expected: bool,
         boot_us: int,
         host: str,

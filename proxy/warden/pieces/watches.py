@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from proxy.accounts.dead_man import DeadMan
 from proxy.accounts.key_watch import KeyWatch
@@ -20,6 +19,7 @@ from proxy.accounts.venue_timers import VenueTimers
 from proxy.kill.desk import KillDesk
 from proxy.kill.watch import Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders
+from proxy.record import Record
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.store.warden_store import WardenStore
 from proxy.vault.permissions import Risk
@@ -35,9 +35,6 @@ from rules.snapshot import Account
 
 PolicyInForce = Callable[[], Policy]
 """The policy as it is now: it may be another one every time."""
-
-Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Writes an event to the audit: what, by whom, details."""
 
 
 def owner_of(vault: Vault, account: str) -> Callable[[str], str]:

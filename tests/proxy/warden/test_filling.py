@@ -6,16 +6,19 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-import proxy.warden.loops
 from proxy.policy.in_force import NotKept
 from proxy.store import under_way
 from proxy.store.ownership import DeskTaken, TakenOver
-from proxy.warden.loops import Warden
+from proxy.warden import claim as claim_module
+from proxy.warden import filling as filling_module
+from proxy.warden.claim import DeskClaim
+from proxy.warden.filling import Filling
 from rules.snapshot import HoldStatus
 
 
@@ -106,38 +109,61 @@ class Told:
         return tell
 
 
-def a_warden(told: Told) -> Any:
-    """One with nothing but its store, and a record."""
-    warden: Any = Warden.__new__(Warden)
-    warden._store, warden._scribe, warden._desk_taken = told, told, False
-    warden._ground = SimpleNamespace(
+def a_filling(told: Told, **desk: Any) -> Filling:
+    """Of a warden that has nothing but its store, a record, and what is given of its desk; accounts and venues none,
+    where none are."""
+    ground: Any = SimpleNamespace(
+        store=told,
+        scribe=told,
         settings=SimpleNamespace(data_dir="/nowhere", desk="desk"),
         vault=SimpleNamespace(accounts=list),
         traders=lambda: [("grid", "main"), ("calm", "other")],
+        policies=SimpleNamespace(
+            begin=told.teller("policy"),
+            publish=told.teller("policy"),
+            write_down=told.teller("policy"),
+            policy=SimpleNamespace(version="active"),
+        ),
     )
-    return warden
+    pieces: Any = SimpleNamespace(
+        **{
+            "accounts": {},
+            "venues": {},
+            "leases": told,
+            "overrides": SimpleNamespace(take_up=told.teller("overrides")),
+            "rearming": SimpleNamespace(load=told.teller("word"), publish=told.teller("ramps")),
+            "watch": SimpleNamespace(
+                load=lambda at: told.teller("scores")(),
+                decay=lambda at: told.teller("decay")(),
+                publish_all=told.teller("scores"),
+            ),
+        }
+        | desk
+    )
+    keys: Any = SimpleNamespace(publish=told.teller("keys"))
+    return Filling(ground, pieces, keys)
+
+
+def a_claim(told: Told) -> DeskClaim:
+    """On a desk of the store that is told."""
+    store: Any = told
+    return DeskClaim(store, desk="desk", data_dir=Path("/nowhere"), record=told.event)
+
+
+def a_venue(told: Told) -> Any:
+    """One with instruments and a clock."""
+    return SimpleNamespace(
+        market=SimpleNamespace(publish_instruments_again=told.teller("instruments")),
+        clock=SimpleNamespace(publish_again=told.teller("clock")),
+        budget=SimpleNamespace(take_up=told.teller("budget")),
+    )
 
 
 async def watched(told: Told, known: str, accounts: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
     """What is said in one look of a warden that filled the server of this run id."""
-    warden = a_warden(told)
-    warden._filled = known
-    warden._keys = SimpleNamespace(publish=told.teller("keys"))
-    warden._policies = SimpleNamespace(publish=told.teller("policy"))
-    warden._desk = SimpleNamespace(
-        accounts=accounts,
-        leases=told,
-        rearming=SimpleNamespace(publish=told.teller("ramps")),
-        overrides=SimpleNamespace(take_up=told.teller("overrides")),
-        watch=SimpleNamespace(publish_all=told.teller("scores")),
-        venues={
-            "": SimpleNamespace(
-                market=SimpleNamespace(publish_instruments_again=told.teller("instruments")),
-                clock=SimpleNamespace(publish_again=told.teller("clock")),
-            )
-        },
-    )
-    watching = asyncio.create_task(warden._watch_store())
+    filling = a_filling(told, accounts=accounts, venues={"": a_venue(told)})
+    filling._filled = known
+    watching = asyncio.create_task(filling.watch())
     await asyncio.sleep(0.1)
     watching.cancel()
     with suppress(asyncio.CancelledError):
@@ -161,20 +187,16 @@ async def test_the_same_server_is_told_nothing() -> None:
 
 async def test_a_new_archive_is_told_all_that_decisions_name_by_version() -> None:
     told = Told("first", "first")
-    warden = a_warden(told)
-    warden._policies = SimpleNamespace(write_down=told.teller("policy"))
-    market = SimpleNamespace(publish_instruments_again=told.teller("instruments"))
-    warden._desk = SimpleNamespace(accounts={"main": None}, venues={"": SimpleNamespace(market=market)})
-    await warden._tell_again()
+    await a_filling(told, accounts={"main": None}, venues={"": a_venue(told)}).tell_again()
     assert told.said == ["policy", "instruments", "archived main"]
 
 
 async def test_policy_files_that_cannot_be_written_are_no_trouble_of_the_store(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(proxy.warden.loops, "STORE_EVERY_S", 0.01)
+    monkeypatch.setattr(filling_module, "LOOK_EVERY_S", 0.01)
     told = Told("first", "first")
-    warden = a_warden(told)
+    filling = a_filling(told)
     begun = []
 
     async def begin() -> None:
@@ -182,17 +204,9 @@ async def test_policy_files_that_cannot_be_written_are_no_trouble_of_the_store(
         if len(begun) == 1:
             raise NotKept(28, "No space left on device")
 
-    warden._policies = SimpleNamespace(begin=begin, policy=SimpleNamespace(version="active"))
-    warden._keys = SimpleNamespace(publish=told.teller("keys"))
-    warden._desk = SimpleNamespace(
-        accounts={},
-        venues={},
-        overrides=SimpleNamespace(take_up=told.teller("overrides")),
-        rearming=SimpleNamespace(load=told.teller("word"), publish=told.teller("ramps")),
-        watch=SimpleNamespace(load=lambda at: told.teller("scores")(), decay=lambda at: told.teller("decay")()),
-    )
+    monkeypatch.setattr(filling._policies, "begin", begin)
     async with asyncio.timeout(5):
-        await warden._until_store_answers()
+        await filling.begin()
     assert [(what, detail) for what, detail in told.taken] == [("start", {"policy": "active"})]
     assert "the policy's files cannot be written: No space left on device" in caplog.text
     assert "waiting for the store" not in caplog.text
@@ -220,9 +234,7 @@ async def test_a_desk_that_was_another_guards_has_its_bots_leases_run_on_and_its
 ) -> None:
     told = Told("first", "first")
     told.found = TakenOver(from_another=True, dropped=("main",))
-    warden = a_warden(told)
-    warden._desk = SimpleNamespace(leases=told)
-    await warden._take_over()
+    await a_filling(told)._take_over()
     assert told.said == ["whose", "leases"]
     assert told.traders == [("grid", "main"), ("calm", "other")], (
         "the store forgets what they tried on dropped accounts"
@@ -230,14 +242,14 @@ async def test_a_desk_that_was_another_guards_has_its_bots_leases_run_on_and_its
     assert "what the store had of main is of another guard's account of that name" in caplog.text
 
 
-async def refused(told: Told) -> Any:
-    """A warden that has found the desk taken, and has said so."""
-    warden = a_warden(told)
+async def refused(told: Told) -> DeskClaim:
+    """Of a guard that has found the desk taken, and has said so."""
+    claim = a_claim(told)
     told.owner = "theirs"
     with pytest.raises(DeskTaken) as taken:
-        await warden._claim_desk()
-    await warden._say_taken(taken.value)
-    return warden
+        await claim.take()
+    await claim.say_taken(taken.value)
+    return claim
 
 
 async def test_it_is_said_whose_the_desk_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -248,12 +260,12 @@ async def test_it_is_said_whose_the_desk_is(caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_who_found_it_taken_leaves_its_guard_the_time_to_claim_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy.warden.loops, "STORE_EVERY_S", 0.01)
-    monkeypatch.setattr(proxy.warden.loops, "FREE_FOR_S", 0.2)
+    monkeypatch.setattr(claim_module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(claim_module, "FREE_FOR_S", 0.2)
     told = Told("first", "")
-    warden = await refused(told)
+    claim = await refused(told)
     told.owner = ""  # Its store came back empty.
-    claiming = asyncio.create_task(warden._claim_desk())
+    claiming = asyncio.create_task(claim.take())
     await asyncio.sleep(0.05)
     told.owner = "theirs"
     await asyncio.sleep(0.3)
@@ -266,17 +278,17 @@ async def test_who_found_it_taken_leaves_its_guard_the_time_to_claim_it_again(mo
 async def test_who_comes_first_after_an_outage_leaves_the_guard_that_had_the_desk_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(proxy.warden.loops, "STORE_EVERY_S", 0.01)
-    monkeypatch.setattr(proxy.warden.loops, "FREE_FOR_S", 0.2)
+    monkeypatch.setattr(claim_module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(claim_module, "FREE_FOR_S", 0.2)
     told = Told("first", "")
     told.left_by = "theirs"  # Its claim ran out while the store was away.
-    claiming = asyncio.create_task(a_warden(told)._claim_desk())
+    claiming = asyncio.create_task(a_claim(told).take())
     await asyncio.sleep(0.05)
     told.owner = "theirs"
     with pytest.raises(DeskTaken):
         await asyncio.wait_for(claiming, 5)
     told.owner = ""
-    await asyncio.wait_for(a_warden(told)._claim_desk(), 5)
+    await asyncio.wait_for(a_claim(told).take(), 5)
     assert told.owner == "ours", "who does not come back does not keep it"
 
 
@@ -303,18 +315,9 @@ async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clo
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0)
     told = Told("second", filled)
     told.epoch, told.doubted, told.is_empty = epoch, marked, False
-    warden = a_warden(told)
-    warden._take_up = told.teller("taken up")
-    warden._keys = SimpleNamespace(publish=told.teller("keys"))
-    warden._policies = SimpleNamespace(begin=told.teller("policy"), policy=SimpleNamespace(version="v"))
-    warden._desk = SimpleNamespace(
-        accounts={"main": None},
-        leases=told,
-        rearming=SimpleNamespace(load=told.teller("ramps"), publish=told.teller("ramps")),
-        overrides=SimpleNamespace(take_up=told.teller("overrides")),
-        watch=SimpleNamespace(load=lambda at: told.teller("scores")(), decay=lambda at: told.teller("decay")()),
-    )
-    await asyncio.wait_for(warden._until_store_answers(), 5)
+    filling: Any = a_filling(told, accounts={"main": None})
+    filling._take_up = told.teller("taken up")
+    await asyncio.wait_for(filling.begin(), 5)
     assert told.untimed == ([told.held] if doubted else [])
     assert not doubted or told.said.index("untimed") < told.said.index("epoch")
 
@@ -336,10 +339,9 @@ async def test_what_may_be_under_way_is_waited_out_before_its_times_are_forgotte
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.4)
     told = Told("second", "")
     told.held, told.is_empty = tuple(map(a_hold, held)), is_empty
-    warden = a_warden(told)
-    warden._desk = SimpleNamespace(accounts={"main": None})
+    filling = a_filling(told, accounts={"main": None})
     began = time.monotonic()
-    await warden._outwait_requests()
+    await filling._outwait_requests()
     assert wait_s <= time.monotonic() - began < wait_s + 0.19
     assert told.untimed == [told.held]
 
@@ -353,7 +355,6 @@ async def test_no_account_s_keeper_waits_until_the_store_says_that_it_is_another
 
 async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled() -> None:
     told = Told("first", "first")
-    warden = a_warden(told)
 
     async def load(at: float) -> None:
         assert abs(at - time.time()) < 60
@@ -363,15 +364,6 @@ async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled(
         assert abs(at - time.time()) < 60
         told.said.append("decayed")
 
-    warden._take_up = told.teller("taken up")
-    warden._keys = SimpleNamespace(publish=told.teller("keys"))
-    warden._policies = SimpleNamespace(begin=told.teller("policy"), policy=SimpleNamespace(version="v"))
-    warden._desk = SimpleNamespace(
-        accounts={},
-        leases=told,
-        rearming=SimpleNamespace(load=told.teller("ramps"), publish=told.teller("ramps")),
-        overrides=SimpleNamespace(take_up=told.teller("overrides")),
-        watch=SimpleNamespace(load=load, decay=decay),
-    )
-    await asyncio.wait_for(warden._until_store_answers(), 5)
+    filling = a_filling(told, watch=SimpleNamespace(load=load, decay=decay))
+    await asyncio.wait_for(filling.begin(), 5)
     assert told.said.index("scores") < told.said.index("decayed") < told.said.index("filled")
