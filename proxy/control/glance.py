@@ -8,20 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from proxy.accounts.keeper import AccountKeeper
-from proxy.accounts.key_watch import KeyWatch
-from proxy.accounts.markets import MarketKeeper
-from proxy.accounts.outside_watch import Found, OutsideWatch
-from proxy.accounts.venue_clock import VenueClock
-from proxy.accounts.venue_timers import VenueTimers
 from proxy.audit.scribe import Scribe
 from proxy.console.desk_views import (
-    AccountView,
     ArchiveView,
-    BotView,
     DeskView,
-    FeedView,
-    FindingView,
     LastDrill,
     LeaseView,
     OverrideView,
@@ -29,10 +19,8 @@ from proxy.console.desk_views import (
     WatchdogView,
 )
 from proxy.console.exposure_plane import SymbolView
-from proxy.control.exposures import leg_view, leverage_of, limit_view, margin_used_of, picture_of
+from proxy.control.account_glance import AccountGlance, Followed, Listed, state_of
 from proxy.drill.rehearsed import rehearsed, worst_of
-from proxy.kill.bot_stops import BotStops
-from proxy.kill.pursuit import Pursuit
 from proxy.leases.watch import LeaseWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.overrides.lifecycle import OverrideState
@@ -40,23 +28,15 @@ from proxy.policy.comparing import loosened
 from proxy.policy.desk import PolicyDesk
 from proxy.policy.waiting import Pending
 from proxy.settings import Settings
-from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
+from proxy.store.fence import DESK, Fence, FenceCorrupt
 from proxy.store.ownership import DeskTaken
-from proxy.store.ramp import ramp_field, ramp_share
 from proxy.store.warden_store import AgedHold, WardenStore
-from proxy.vault.keys import GuardKey, last_four
-from proxy.vault.vault import Vault
 from proxy.watchdog.heart import Heart
 from rules.facts import Score
 from rules.model import TradingState
-from rules.ramp import WHOLE
-from rules.rule import show
-from rules.snapshot import HoldStatus
-from rules.uses import uses_of
 
 log = logging.getLogger("perpguard.control")
 
@@ -69,18 +49,12 @@ class Glance:
         *,
         settings: Settings,
         policies: PolicyDesk,
-        vault: Vault,
         store: WardenStore,
-        keepers: Mapping[str, AccountKeeper],
-        keys: Mapping[str, KeyWatch],
-        clocks: Mapping[str, VenueClock],
-        outside: Mapping[str, OutsideWatch],
-        timers: Mapping[str, VenueTimers],
-        markets: Mapping[str, MarketKeeper],
-        conditions: Mapping[str, ConditionsKeeper],
+        fence: Fence,
+        accounts: Mapping[str, Followed],
+        venues: Mapping[str, Listed],
+        of_accounts: AccountGlance,
         watch: AnomalyWatch,
-        stops: BotStops,
-        pursuit: Pursuit,
         overrides: OverrideDesk,
         heart: Heart,
         leases: LeaseWatch,
@@ -89,24 +63,17 @@ class Glance:
     ) -> None:
         self._settings = settings
         self._policies = policies
-        self._vault = vault
         self._store = store
-        self._keepers = keepers
-        self._keys = keys
-        self._clocks = clocks
-        self._outside = outside
-        self._timers = timers
-        self._markets = markets
-        self._conditions = conditions
+        self._fence = fence
+        self._accounts = accounts
+        self._venues = venues
+        self._of_accounts = of_accounts
         self._watch = watch
-        self._stops = stops
-        self._pursuit = pursuit
         self._overrides = overrides
         self._heart = heart
         self._leases = leases
         self._scribe = scribe
         self._now = now
-        self._fence = Fence(settings.data_dir)
 
     async def desk(self) -> DeskView:
         """The state of everything. A store that does not answer is shown as such, not hidden."""
@@ -116,7 +83,7 @@ class Glance:
         try:
             async with asyncio.timeout(1.0):
                 controls = await self._store.controls()
-                holds = {name: await self._store.holds(name) for name in self._keepers}
+                holds = {name: await self._store.holds(name) for name in self._accounts}
         except DeskTaken as taken:
             taken_by = str(taken)
         except STORE_TROUBLE:
@@ -129,7 +96,7 @@ class Glance:
         drill, unrehearsed = await asyncio.to_thread(self._drills)
         scores = self._watch.levels()
         desk_stopped = DESK in self._fence.scopes()
-        state = TradingState.HALTED.value if desk_stopped else _state(controls, "desk")
+        state = TradingState.HALTED.value if desk_stopped else state_of(controls, "desk")
         return DeskView(
             desk=self._settings.desk,
             at=plain(self._now()),
@@ -142,10 +109,10 @@ class Glance:
             store_ok=store_ok,
             taken_by=taken_by,
             accounts=[
-                self._account(keeper, controls, holds.get(name, ()), scores.get(f"account:{name}", Score()))
-                for name, keeper in self._keepers.items()
+                self._of_accounts.account(each, controls, holds.get(name, ()), scores.get(f"account:{name}", Score()))
+                for name, each in self._accounts.items()
             ],
-            bots=self._bots(controls),
+            bots=self._of_accounts.bots(controls),
             anomaly=scores["desk"].value,
             why=scores["desk"].why,
             proposals=await self._proposals(),
@@ -160,18 +127,18 @@ class Glance:
 
     def _symbols(self, controls: Mapping[str, str]) -> list[SymbolView]:
         """Those that are held, and those that are not free to trade."""
-        kept = (keeper.account for keeper in self._keepers.values())
+        kept = (each.keeper.account for each in self._accounts.values())
         held = {leg.symbol for account in kept if account is not None for leg in account.positions}
         stopped = {
             level.removeprefix("symbol:")
             for level, state in controls.items()
             if level.startswith("symbol:") and state != TradingState.ACTIVE.value
         }
-        return [SymbolView(name=each, state=_state(controls, f"symbol:{each}")) for each in sorted(held | stopped)]
+        return [SymbolView(name=each, state=state_of(controls, f"symbol:{each}")) for each in sorted(held | stopped)]
 
     def _drills(self) -> tuple[LastDrill | None, Sequence[str]]:
         """The last rehearsal of the account whose is the worst, and the accounts that have none."""
-        every = rehearsed(self._settings.data_dir, self._keepers)
+        every = rehearsed(self._settings.data_dir, self._accounts)
         worst = worst_of(each for each in every if each.newest is not None)
         if worst is None or worst.newest is None:
             return None, [each.account for each in every]
@@ -197,81 +164,10 @@ class Glance:
     def _markets_age_s(self) -> float | None:
         ages = [
             (self._now() - market.as_of).total_seconds()
-            for keeper in self._markets.values()
-            for market in keeper.markets.values()
+            for venue in self._venues.values()
+            for market in venue.market.markets.values()
         ]
         return max(ages, default=None)
-
-    def _bots(self, controls: Mapping[str, str]) -> list[BotView]:
-        return [self._bot(key, controls) for key in self._vault.guard_keys()]
-
-    def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
-        score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
-        state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
-        killed = Scope(bot=key.bot) in self._fence.scopes()
-        return BotView(
-            name=key.bot,
-            account=key.account,
-            key_hint=last_four(key.key),
-            key_state=key.state.value,
-            anomaly=score.value,
-            why=score.why,
-            state=TradingState.HALTED.value if killed else stop.state.value if stop is not None else state,
-            stopped_for=stop.reason if stop is not None else "killed" if killed else "",
-        )
-
-    def _age_s(self, moment: datetime | None) -> float | None:
-        return (self._now() - moment).total_seconds() if moment is not None else None
-
-    def _account(
-        self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold], score: Score
-    ) -> AccountView:
-        account = keeper.account
-        level = f"account:{keeper.name}"
-        markets = self._markets[keeper.venue].markets
-        picture = picture_of(
-            account, markets, [aged.hold for aged in holds], self._conditions[keeper.venue].published, self._now()
-        )
-        bots = [key.bot for key in self._vault.guard_keys() if key.account == keeper.name]
-        conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
-        ramp = min(ramp_share(controls.get(ramp_field(each))) for each in ("desk", f"venue:{keeper.venue}", level))
-        if not ramp:  # Reduce-only: its state says so, and a limit of nothing is no rule.
-            ramp = WHOLE
-        engaged = self._fence.engaged(keeper.name, keeper.venue)
-        return AccountView(
-            name=keeper.name,
-            venue=keeper.venue,
-            state=TradingState.HALTED.value if engaged else _state(controls, level),
-            kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
-            fence_engaged=engaged,
-            known_age_s=self._age_s(account.as_of if account is not None else None),
-            survey_age_s=self._age_s(keeper.surveyed_at),
-            margin_balance=show(account.margin_balance) if account is not None else None,
-            leverage=leverage_of(picture),
-            positions=[leg_view(each, account, markets) for each in account.positions] if account is not None else [],
-            open_orders=len(account.open_orders) - len(conditional) if account is not None else 0,
-            conditional_orders=len(conditional),
-            holds=len(holds),
-            unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
-            exchange_key=self._keys[keeper.name].verdict,
-            clock_offset_ms=self._clocks[keeper.venue].offset_ms,
-            outside=[_found(each) for each in self._outside[keeper.name].found],
-            timers=self._timers[keeper.name].armed,
-            feed=FeedView(**asdict(keeper.view)),
-            anomaly=score.value,
-            why=score.why,
-            external_trader=keeper.name in self._pursuit.outsiders,
-            limits=[limit_view(use) for use in uses_of(self._policies.policy, picture, bots, ramp)],
-            margin_used=margin_used_of(account) if account is not None else None,
-        )
-
-
-def _state(controls: Mapping[str, str], level: str) -> str:
-    """The state of a level; one that came back without any of its limits yet is reduce-only."""
-    state = controls.get(level, TradingState.ACTIVE.value)
-    if state == TradingState.ACTIVE.value and not ramp_share(controls.get(ramp_field(level))):
-        return TradingState.REDUCING.value
-    return state
 
 
 def proposal_view(pending: Pending) -> ProposalView:
@@ -306,13 +202,4 @@ def override_view(state: OverrideState) -> OverrideView:
         requested_by=state.requested_by,
         approved_by=state.approved_by,
         until=plain(state.until),
-    )
-
-
-def _found(found: Found) -> FindingView:
-    return FindingView(
-        at=plain(found.at),
-        activity=found.finding.activity.value,
-        subject=found.finding.subject,
-        detail=found.finding.detail,
     )

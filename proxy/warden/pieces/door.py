@@ -14,6 +14,7 @@ from proxy.alerts.glance import AlertsGlance
 from proxy.audit.place import archive_place
 from proxy.console.app import create_console
 from proxy.console.metrics import MetricsDoor
+from proxy.control.account_glance import AccountGlance, Followed, Listed
 from proxy.control.audit_glance import AuditGlance
 from proxy.control.glance import Glance
 from proxy.control.history import History
@@ -28,7 +29,7 @@ from proxy.ledger.books.schema import books_path
 from proxy.ledger.glance import LedgerGlance
 from proxy.reasons.record import ReasonsRecord
 from proxy.signals.glance import SignalsGlance
-from proxy.store.fence import Scope
+from proxy.store.fence import Fence, Scope
 from proxy.warden.keys_mirror import KeysMirror
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.ground import Ground
@@ -117,22 +118,33 @@ def _control(ground: Ground, desk: DeskPieces, history: History, alerts: AlertDe
 
 def _glance(ground: Ground, desk: DeskPieces) -> Glance:
     """Who tells of the desk."""
-    settings, accounts, venues = ground.settings, desk.accounts, desk.venues
-    return Glance(
-        settings=settings,
+    fence = Fence(ground.settings.data_dir)
+    venues = {
+        name: Listed(clock=pieces.clock, market=pieces.market, conditions=pieces.conditions)
+        for name, pieces in desk.venues.items()
+    }
+    of_accounts = AccountGlance(
         policies=ground.policies,
         vault=ground.vault,
-        store=ground.store,
-        keepers={name: pieces.keeper for name, pieces in accounts.items()},
-        keys={name: pieces.key for name, pieces in accounts.items()},
-        clocks={name: pieces.clock for name, pieces in venues.items()},
-        outside={name: pieces.outside for name, pieces in accounts.items()},
-        timers={name: pieces.venue_timers for name, pieces in accounts.items()},
-        markets={name: pieces.market for name, pieces in venues.items()},
-        conditions={name: pieces.conditions for name, pieces in venues.items()},
+        fence=fence,
+        venues=venues,
         watch=desk.watch,
         stops=desk.stops,
         pursuit=desk.pursuit,
+        now=ground.now,
+    )
+    return Glance(
+        settings=ground.settings,
+        policies=ground.policies,
+        store=ground.store,
+        fence=fence,
+        accounts={
+            name: Followed(keeper=pieces.keeper, key=pieces.key, outside=pieces.outside, timers=pieces.venue_timers)
+            for name, pieces in desk.accounts.items()
+        },
+        venues=venues,
+        of_accounts=of_accounts,
+        watch=desk.watch,
         overrides=desk.overrides,
         heart=desk.heart,
         leases=desk.leases,
