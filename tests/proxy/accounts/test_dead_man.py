@@ -24,6 +24,7 @@ from proxy.store.warden_store import WardenStore
 from rules.model import Side
 from rules.snapshot import OpenOrder
 from tests.rules.builders import an_open_order
+from tests.support.waiting import until
 
 ADA, BOB = DeadManTimer("ada", "BTCUSDT"), DeadManTimer("bob", "BTCUSDT")
 _numbers = count()
@@ -86,11 +87,6 @@ class Guard:
     async def arm(self, timer: DeadManTimer, countdown_ms: int = 1) -> None:
         await self.gate.set_timer("main", timer, countdown_ms)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                await asyncio.sleep(0.002)
-
     async def until_finished(self, timer: DeadManTimer) -> None:
         """Nobody has it, and nobody would be given it."""
         key = self.store._keys.running_timers("main")
@@ -134,7 +130,7 @@ async def test_a_timer_that_runs_out_takes_the_bot_s_own_orders_and_says_so(
     await guard.arm(BOB, 60_000)
     async with guard.watched():
         await guard.arm(ADA)
-        await guard.until(lambda: guard.done() == ["ada"])
+        await until(lambda: guard.done() == ["ada"])
         await guard.until_finished(ADA)
     assert guard.venue.names == ["bob/1", "web"]
     assert guard.records[0] == {
@@ -155,10 +151,10 @@ async def test_it_is_tried_until_the_venue_has_done_it(guard: Guard, when: str, 
     guard.venue.trouble, guard.venue.troubled = trouble, lambda asked: asked == when
     async with guard.watched():
         await guard.arm(ADA)
-        await guard.until(lambda: guard.venue.asked.count(when) > 2)
+        await until(lambda: guard.venue.asked.count(when) > 2)
         assert guard.done() == []
         guard.venue.trouble = None
-        await guard.until(lambda: guard.done() == ["ada"])
+        await until(lambda: guard.done() == ["ada"])
     assert guard.venue.names == ["bob/1", "web"]
 
 
@@ -167,10 +163,10 @@ async def test_a_warden_that_dies_halfway_leaves_it_to_the_next(guard: Guard, mo
     guard.venue.stands_still = True
     async with guard.watched():
         await guard.arm(ADA)
-        await guard.until(lambda: guard.venue.asked == ["list BTCUSDT"])
+        await until(lambda: guard.venue.asked == ["list BTCUSDT"])
     guard.venue.stands_still = False
     async with guard.watched():
-        await guard.until(lambda: guard.done() == ["ada"])
+        await until(lambda: guard.done() == ["ada"])
     assert guard.venue.names == ["bob/1", "web"]
 
 
@@ -178,9 +174,9 @@ async def test_two_wardens_run_it_once(guard: Guard) -> None:
     guard.venue.stands_still = True
     async with guard.watched(), guard.watched():
         await guard.arm(ADA)
-        await guard.until(lambda: bool(guard.venue.asked))
+        await until(lambda: bool(guard.venue.asked))
         await guard.arm(BOB)
-        await guard.until(lambda: len(guard.venue.asked) > 1)
+        await until(lambda: len(guard.venue.asked) > 1)
     assert guard.venue.asked == ["list BTCUSDT", "list BTCUSDT"], "one of each bot"
 
 
@@ -188,11 +184,11 @@ async def test_armed_anew_while_it_runs_it_runs_out_again(guard: Guard) -> None:
     guard.venue.trouble, guard.venue.troubled = VenueUnavailable("away"), lambda asked: asked == "ada/1"
     async with guard.watched():
         await guard.arm(ADA)
-        await guard.until(lambda: guard.venue.names[0] == "ada/1" and "ada/2" not in guard.venue.names)
+        await until(lambda: guard.venue.names[0] == "ada/1" and "ada/2" not in guard.venue.names)
         guard.venue.names.append("ada/3")
         await guard.arm(ADA)
         guard.venue.trouble = None
-        await guard.until(lambda: guard.done() == ["ada", "ada"])
+        await until(lambda: guard.done() == ["ada", "ada"])
     assert [each["orders"] for each in guard.records if each["what"] == "dead_man.done"] == [
         ["ada/1", "ada/2"],
         ["ada/3"],
@@ -203,7 +199,7 @@ async def test_of_a_symbol_that_is_listed_no_longer_nothing_is_left(guard: Guard
     guard.venue.trouble = VenueRefused(-1121, "Invalid symbol.")
     async with guard.watched():
         await guard.arm(ADA)
-        await guard.until(lambda: len(guard.records) == 1)
+        await until(lambda: len(guard.records) == 1)
         await guard.until_finished(ADA)
     assert guard.records[0]["orders"] == []
     assert guard.surveys == 0
@@ -214,5 +210,5 @@ async def test_more_timers_than_run_at_once_wait_their_turn(guard: Guard, monkey
     await guard.arm(ADA)
     await guard.arm(BOB)
     async with guard.watched():
-        await guard.until(lambda: sorted(guard.done()) == ["ada", "bob"])
+        await until(lambda: sorted(guard.done()) == ["ada", "bob"])
     assert guard.venue.names == ["web"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -16,6 +16,7 @@ from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from rules.model import Side
 from tests.proxy.accounts.builders import a_fill, a_funding, an_account_event
+from tests.support.waiting import until
 
 PAGE = 3
 
@@ -41,11 +42,6 @@ class List:
     def received(self) -> Decimal:
         return sum((share.funding for share in self.shares.all()), Decimal(0))
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0.001)
-
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +54,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def running() -> AsyncIterator[List]:
     listed = List()
     task = asyncio.create_task(listed.watch.run())
-    await listed.until(lambda: listed.watch.mark is not None)
+    await until(lambda: listed.watch.mark is not None)
     try:
         yield listed
         assert not task.done(), task
@@ -71,19 +67,19 @@ async def test_a_row_that_comes_after_its_event_is_waited_for() -> None:
     async with running() as listed:
         asked = listed.asked
         listed.watch.hear(an_account_event("FUNDING_FEE", change="-4"))
-        await listed.until(lambda: listed.asked >= asked + 3)
+        await until(lambda: listed.asked >= asked + 3)
         listed.rows = [a_funding("1", "-4")]
-        await listed.until(lambda: listed.received == -4)
+        await until(lambda: listed.received == -4)
 
 
 async def test_a_row_that_never_comes_is_not_asked_for_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as listed:
         listed.watch.hear(an_account_event("FUNDING_FEE", change="-4"))
-        await listed.until(lambda: "is not in the venue's list" in caplog.text)
+        await until(lambda: "is not in the venue's list" in caplog.text)
         assert listed.asked <= funding_watch.READINGS_MAX + 1
         listed.rows = [a_funding("1", "-4")]
         listed.watch.look_soon()
-        await listed.until(lambda: listed.received == -4)
+        await until(lambda: listed.received == -4)
 
 
 async def test_other_events_ask_for_nothing() -> None:
@@ -97,7 +93,7 @@ async def test_the_venues_troubles_are_waited_out(caplog: pytest.LogCaptureFixtu
         listed.troubles = [VenueUnavailable("away"), VenueThrottled(429, 0.005)]
         listed.rows = [a_funding("1", "-4")]
         listed.watch.look_soon()
-        await listed.until(lambda: listed.received == -4)
+        await until(lambda: listed.received == -4)
     assert "funding of main cannot be read: away" in caplog.text
     assert "funding of main: throttled (429)" in caplog.text
 
@@ -107,12 +103,12 @@ async def test_a_list_longer_than_a_reading_is_counted_to_its_end(monkeypatch: p
     async with running() as listed:
         listed.rows = [a_funding(str(number), "-1", at_ms=10**7 * number) for number in range(1, 21)]
         listed.watch.look_soon()
-        await listed.until(lambda: listed.received == -20)
+        await until(lambda: listed.received == -20)
 
 
 async def test_a_page_of_one_moment_is_trouble_and_not_an_endless_reading(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as listed:
         listed.rows = [a_funding(str(number), "-1") for number in range(PAGE)]
         listed.watch.look_soon()
-        await listed.until(lambda: "of one moment" in caplog.text)
+        await until(lambda: "of one moment" in caplog.text)
         assert listed.received == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -37,6 +37,7 @@ from tests.proxy.accounts.builders import (
     an_order_event,
 )
 from tests.rules.builders import NOW
+from tests.support.waiting import until
 
 BUY, SELL = Side
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -340,23 +341,17 @@ async def test_settings_that_are_other_than_before_are_told_to_be_published(
     desk.watch.changed = lambda: changes.append(desk.watch.settings)
     task = asyncio.create_task(desk.watch.run())
     try:
-        await eventually(lambda: len(changes) == 1)
+        await until(lambda: len(changes) == 1)
         await asyncio.sleep(0.05)
         assert len(changes) == 1, "readings that say the same are no news"
         configs["BTCUSDT"] = SymbolConfig(leverage=Decimal(5), margin_mode=MarginMode.CROSS)
-        await eventually(lambda: len(changes) == 2)
+        await until(lambda: len(changes) == 2)
         desk.watch.saw(a_config_event("BTCUSDT", "7"), known=False)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     leverages = [view.usual.leverage for view in changes if view.usual is not None]
     assert leverages == [20, 5, 7]
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 STOP = a_resting_order("ann/9", SELL, "2", order_id="7", order_type=OrderType.STOP_MARKET, reduce_only=True)
@@ -565,7 +560,7 @@ async def test_an_order_of_the_last_second_before_the_guard_went_is_found_in_the
 async def looked_up(desk: Desk) -> None:
     """Let the watch look until nothing is to be looked up, and a little longer."""
     task = asyncio.create_task(desk.watch.run())
-    await eventually(lambda: not desk.watch.unsettled)
+    await until(lambda: not desk.watch.unsettled)
     await desk.rest()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -608,7 +603,7 @@ async def test_a_symbol_that_was_looked_up_waits_for_no_other(tmp_path: Path, mo
     desk.watch.adopt((a_position("1"),), ())
     assert desk.watch.unsettled == {"AAAUSDT", "BTCUSDT"}
     task = asyncio.create_task(desk.watch.run())
-    await eventually(lambda: desk.watch.unsettled == {"AAAUSDT"})
+    await until(lambda: desk.watch.unsettled == {"AAAUSDT"})
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert desk.quantities() == {"ben": "1"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +14,7 @@ from proxy.alerts.sending import ChannelFailed
 from proxy.alerts.wording import Message
 from proxy.clock import utc_now
 from proxy.severity import Severity
+from tests.support.waiting import until
 
 
 class Taken:
@@ -47,12 +48,6 @@ async def running(taken: Taken) -> AsyncIterator[tuple[Channel, list[Delivery]]]
         yield channel, ended
     finally:
         task.cancel()
-
-
-async def soon(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():
-            await asyncio.sleep(0.002)
 
 
 async def settled(channel: Channel) -> None:
@@ -151,11 +146,11 @@ async def test_what_is_critical_and_was_given_up_is_tried_again_the_worst_first_
         given_up = taken.attempts
         assert given_up == 5 * ATTEMPTS and len(ended) == channel.failed == 5
         channel.unheard({"w", "c", "k"})
-        await soon(lambda: taken.attempts >= given_up + 3)
+        await until(lambda: taken.attempts >= given_up + 3)
         assert len(ended) == channel.failed == 5, "that it was given up is said once"
         assert channel.trouble == "it refused"
         taken.fails = 0
-        await soon(lambda: len(taken.titles) == 2)
+        await until(lambda: len(taken.titles) == 2)
         await asyncio.sleep(0.1)
     assert taken.titles == ["kill", "bad again"], "neither what is mild, nor what is older, nor what somebody has heard"
     assert [(each.alert_id, each.trouble) for each in ended[5:]] == [("k", ""), ("c", "")]
@@ -169,7 +164,7 @@ async def test_what_was_given_up_is_told_when_anything_is_taken_and_not_over_wha
             channel.give(alert_id, "raised", a_message(f"lost {alert_id}", Severity.CRITICAL))
         await settled(channel)
         channel.give("2", "cleared", a_message("over 2", Severity.CRITICAL))
-        await soon(lambda: len(taken.titles) == 2)
+        await until(lambda: len(taken.titles) == 2)
         await settled(channel)
     assert taken.titles == ["over 2", "lost 1"]
 
@@ -180,7 +175,7 @@ async def test_a_test_that_is_taken_brings_what_was_given_up() -> None:
         channel.give("1", "raised", a_message("lost", Severity.KILL))
         await settled(channel)
         assert await channel.try_now(a_message("test")) == ""
-        await soon(lambda: taken.titles == ["test", "lost"])
+        await until(lambda: taken.titles == ["test", "lost"])
 
 
 async def test_what_is_kept_for_later_is_bounded_and_the_worst_of_it() -> None:
@@ -193,5 +188,5 @@ async def test_what_is_kept_for_later_is_bounded_and_the_worst_of_it() -> None:
             channel.give(f"k{number}", "raised", a_message(f"kill {number}", Severity.KILL))
         assert len(channel._lost) == QUEUE_MAX and channel.waiting <= QUEUE_MAX + 1
         taken.open.set()
-        await soon(lambda: not channel._lost and not channel.waiting)
+        await until(lambda: not channel._lost and not channel.waiting)
     assert {f"kill {number}" for number in range(2 * QUEUE_MAX)} <= set(taken.titles)

@@ -7,7 +7,7 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +37,7 @@ from tests.proxy.audit.conftest import SIGNER, TRUSTED, Desk
 from tests.proxy.audit.forging import made_up, with_a_key_of_their_own
 from tests.proxy.audit.tampering import Victim, pretend_older
 from tests.support.certificates import a_keeper, a_vault
+from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 AN_EVENT = {"kind": "event", "at": "2026-11-24T09:30:00Z", "desk": "desk", "what": "x", "by": "ann", "detail": {}}
@@ -212,12 +213,6 @@ def fail_over_to(copy: Path, place: ArchivePlace, monkeypatch: pytest.MonkeyPatc
 
 async def hear(records: Sequence[Mapping[str, Any]]) -> None:
     """Nobody listens."""
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 def archived(data_dir: Path) -> set[str]:

@@ -23,15 +23,9 @@ from proxy.gate.streams.hooks import Attached, TradingApi, UserStreams
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.relay import Relay
 from proxy.gate.streams.socket import BotConnection
+from tests.support.waiting import until
 
 WAIT_S: Final = 5.0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for ``condition``, looking again each millisecond."""
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 class Venue:

@@ -13,7 +13,8 @@ from websockets.exceptions import InvalidStatus
 
 from proxy.gate.streams import feed as feeds
 from proxy.gate.streams import relay as relays
-from tests.proxy.gate.socket_worlds import a_world, asked, close_code, received, until
+from tests.proxy.gate.socket_worlds import a_world, asked, close_code, received
+from tests.support.waiting import until
 
 TRADE = '{"e":"aggTrade", "p":"1.50" ,"nested":{"k":[1,2]}}'
 

@@ -19,8 +19,9 @@ from proxy.gate.bot_socket import BotSocket
 from proxy.gate.protocol import StrictHttpProtocol
 from proxy.gate.server import ACCEPTED_AT_ONCE, GateServer
 from tests.proxy.gate.conftest import Desk
-from tests.proxy.gate.socket_worlds import a_world, frame, until
+from tests.proxy.gate.socket_worlds import a_world, frame
 from tests.support.gates import Gate, Keys, a_frame, an_exchange
+from tests.support.waiting import until
 
 CROWD = 10 * ACCEPTED_AT_ONCE
 

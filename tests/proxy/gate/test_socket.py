@@ -17,7 +17,8 @@ from proxy.gate.streams import keys as keyed
 from proxy.gate.streams import outbox as outboxes
 from proxy.gate.streams import socket as sockets
 from proxy.gate.streams.outbox import Outbox
-from tests.proxy.gate.socket_worlds import RawBot, a_world, asked, close_code, frame, received, until
+from tests.proxy.gate.socket_worlds import RawBot, a_world, asked, close_code, frame, received
+from tests.support.waiting import until
 
 LIST = '{"method":"LIST_SUBSCRIPTIONS","id":1}'
 KEY = "k" * 64

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,7 @@ from proxy.vault.keys import Secret
 from rules.facts import PRICE_WINDOWS_S, Condition, Conditions, Latency
 from rules.model import Side
 from tests.sandbox.practice import ALICE, PracticeServer, start, stop
+from tests.support.waiting import until
 
 VENUE = "binanceusdm"
 TRADING = {"BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT"}
@@ -276,9 +277,9 @@ async def test_the_loops_survive_an_outage_and_go_on_after_it(
     await asyncio.to_thread(exchange.faults, scope="reads", drop_reply=100)
     running = asyncio.create_task(house.keeper.run())
     try:
-        await eventually(lambda: "cannot be measured" in caplog.text)
+        await until(lambda: "cannot be measured" in caplog.text)
         await asyncio.to_thread(exchange.control.delete, "/faults")
-        await eventually(lambda: known(house) == TRADING)
+        await until(lambda: known(house) == TRADING)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -286,12 +287,6 @@ async def test_the_loops_survive_an_outage_and_go_on_after_it(
 
 def known(house: House) -> set[str]:
     return set(house.keeper._conditions(now()))
-
-
-async def eventually(condition: Callable[[], bool], within_s: float = 20) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_versions_grow_and_correlations_are_confirmed_without_being_worked_out_again(house: House):

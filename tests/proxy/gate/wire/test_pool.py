@@ -13,6 +13,7 @@ from proxy.gate.upstream import NotSent, OutcomeUnknown
 from proxy.gate.wire import pool as module
 from proxy.gate.wire.client import WireUpstream
 from tests.support.venue_of_bytes import OK, Venue, a_venue, an_order, answering
+from tests.support.waiting import until
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
@@ -42,13 +43,6 @@ async def warming(client: WireUpstream, url: str) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def until(happened: object) -> None:
-    assert callable(happened)
-    async with asyncio.timeout(5):
-        while not happened():
-            await asyncio.sleep(0.005)
 
 
 async def test_who_waits_is_served_in_line(upstream: WireUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
