@@ -240,7 +240,7 @@ def _refused_for(world: World) -> dict[str, int]:
 
 def _found_outside(world: World) -> list[str]:
     question = "SELECT body FROM records WHERE kind = 'event' AND instr(body, 'outside.activity') > 0 LIMIT 3"
-    return [body for (body,) in _asked(world, question)]
+    return [bytes(body).decode() for (body,) in _asked(world, question)]
 
 
 def _asked(world: World, question: str) -> list[Any]:
