@@ -30,7 +30,7 @@ from proxy.audit.place import archive_place
 from proxy.audit.query import blocked, counts_by_code, decision, events
 from proxy.audit.reader import ArchiveReader
 from proxy.clock import utc_now
-from proxy.demo.ending import ends_in_order
+from proxy.practice.ending import ends_in_order
 from proxy.signatures.signing import trusted_key
 from proxy.store.codec import plain
 from proxy.vault.signing_keys import new_signing_key

@@ -31,8 +31,8 @@ from bench.path.orders import PRICES, QUANTITIES, Terms
 from bench.processes import usage
 from bench.soak import GATE_RSS_MAX
 from bench.wire import Connection
-from proxy.demo.ending import ends_in_order
-from proxy.demo.world import VENUE
+from proxy.practice.ending import ends_in_order
+from proxy.practice.world import VENUE
 
 CONNECTIONS: Final = 2_000
 ROUNDS: Final = 5

@@ -22,11 +22,11 @@ from typing import Any, Final
 import httpx
 
 from bench.machine import machine
-from proxy.accounts.venue_account import VenueAccount
-from proxy.demo.ending import ends_in_order
+from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill
 from proxy.kill.report import AccountReport, KillReport
+from proxy.practice.ending import ends_in_order
 from proxy.store.fence import DESK
 from proxy.vault.keys import Secret
 from rules.kill.events import Phase

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.machine import machine, percentile, today
-from proxy.demo.ending import ends_in_order
+from proxy.practice.ending import ends_in_order
 from proxy.store.fence import DESK, Fence
 
 LOOKS: Final = 100_000

@@ -36,8 +36,8 @@ from bench.hostile import Hostile
 from bench.idle import Idle
 from bench.machine import machine, percentile
 from bench.wire import EXPIRING_ORDER, Connection
-from proxy.demo.ending import ends_in_order
-from proxy.demo.world import World
+from proxy.practice.ending import ends_in_order
+from proxy.practice.world import World
 
 POLICY: Final = Path(__file__).with_name("policy.toml")
 RATE: Final = 500.0

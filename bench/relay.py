@@ -38,8 +38,8 @@ from websockets.exceptions import ConnectionClosed
 from bench.failure import BenchFailed
 from bench.machine import machine
 from proxy.clock import utc_now
-from proxy.demo.ending import ends_in_order
-from proxy.demo.world import inherited_environment
+from proxy.practice.ending import ends_in_order
+from proxy.practice.world import inherited_environment
 from proxy.store.fence import Fence
 from proxy.supervision.supervisor import listening_socket
 from proxy.vault.keys import Secret

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from proxy.demo.ending import ends_in_order
+from proxy.practice.ending import ends_in_order
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.scoreboard.card import Row, card_of
 from proxy.signals.scoreboard.stated import Stated, Subject

@@ -27,8 +27,8 @@ from bench.failure import BenchFailed
 from bench.hostile import BEHAVIOURS, Hostile
 from bench.machine import machine, percentile
 from bench.wire import EXPIRING_ORDER, Connection
-from proxy.demo.ending import ends_in_order
-from proxy.demo.world import World
+from proxy.practice.ending import ends_in_order
+from proxy.practice.world import World
 
 POLICY: Final = Path(__file__).with_name("policy.toml")
 CONNECTIONS: Final = 3_000

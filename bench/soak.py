@@ -29,8 +29,8 @@ from bench.machine import machine
 from bench.plot import Panel, drawn
 from bench.processes import Usage, guard_processes, usage
 from bench.wire import EXPIRING_ORDER
-from proxy.demo.ending import ends_in_order
-from proxy.demo.world import World
+from proxy.practice.ending import ends_in_order
+from proxy.practice.world import World
 
 POLICY: Final = Path(__file__).with_name("policy.toml")
 SECONDS: Final = 1800.0

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import hiredis
 
-from proxy.demo.ending import ends_in_order
+from proxy.practice.ending import ends_in_order
 from proxy.store.attempts import ATTEMPTS_MAX, NO_ATTEMPTS
 from proxy.store.client import HOT_PATIENCE, HOT_TIMEOUT_S, Script, connect, run_script, within
 from proxy.store.codec import dump

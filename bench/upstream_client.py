@@ -18,9 +18,9 @@ from typing import Final
 import uvloop
 
 from bench.machine import machine, today
-from proxy.demo.ending import ends_in_order
 from proxy.gate.upstream import HttpxUpstream, OutboundRequest, Upstream
 from proxy.gate.wire.client import WireUpstream
+from proxy.practice.ending import ends_in_order
 
 ROUNDS: Final = 20
 CALLS: Final = 200

@@ -25,7 +25,7 @@ import uvicorn
 from websockets.frames import Frame, Opcode
 
 from bench.machine import machine
-from proxy.demo.ending import ends_in_order
+from proxy.practice.ending import ends_in_order
 
 CLIENTS: Final = 100
 PAYLOAD: Final = b"x" * 200

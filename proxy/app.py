@@ -31,7 +31,7 @@ from proxy.settings import Settings
 from proxy.vault.opening import open_unambiguous
 
 if TYPE_CHECKING:
-    from proxy.warden.loops import Warden
+    from proxy.warden.warden import Warden
 
 log = logging.getLogger("perpguard")
 
@@ -89,7 +89,7 @@ def run_gate(
     if https_descriptor is None:
         GateServer(config, gate, ready).run(sockets=sockets)
         return 0
-    from proxy.tls.serving import Greeting, TwoDoors
+    from proxy.gate.https import Greeting, TwoDoors
     from proxy.tls.shelf import TlsShelf
 
     second = socket.socket(fileno=https_descriptor)
@@ -121,7 +121,7 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     gc.disable()  # What is loaded stays. To look through it for garbage again and again takes time.
     from proxy.store.ownership import DeskTaken
     from proxy.warden.keys_mirror import AccountsChanged
-    from proxy.warden.loops import Warden
+    from proxy.warden.warden import Warden
 
     harden_process("warden")
     sys.setswitchinterval(SWITCH_S)

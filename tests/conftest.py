@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
-from proxy.demo.world import World
+from proxy.practice.world import World
 
 LOG_LINES: Final = 100
 WAITING: Final = ("e2e", "browser", "conformance", "simulation", "test_compose_starts.py")

@@ -22,8 +22,8 @@ from binance.ws.streams import BinanceSocketManager
 
 from docs.generate import PARTS, spliced
 from proxy.cli import _parser
-from proxy.demo.world import World
 from proxy.policy.reading import parse_policy
+from proxy.practice.world import World
 from proxy.reference.clauses import BY_THE_GUARD, CLAUSES
 from proxy.reference.rule_pages import rule_page, rules_json
 from proxy.settings import Settings, load_settings

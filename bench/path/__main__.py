@@ -28,8 +28,8 @@ from bench.path.sockets import placed_over_a_socket
 from bench.path.stages import stages_us
 from bench.path.ways.programs import MITMDUMP, find_haproxy, find_mitmdump, find_nginx, haproxy, mitmproxy, nginx, usual
 from bench.path.ways.proxy import DidNotStart
-from proxy.demo.ending import ends_in_order
-from proxy.demo.world import DemoFailed
+from proxy.practice.ending import ends_in_order
+from proxy.practice.world import WorldFailed
 
 ROUNDS: Final = 5
 RATES: Final = (200.0, 500.0, 1000.0)
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     try:
         ways, alone = run(modes, max(1, args.rounds), {name for name in args.only.split(",") if name})
-    except (BenchFailed, DemoFailed, DidNotStart) as failure:
+    except (BenchFailed, WorldFailed, DidNotStart) as failure:
         print(f"bench.path: {failure}", file=sys.stderr)
         return 1
     where, when = machine(), today()

@@ -18,7 +18,7 @@ from bench.path.orders import Key, Terms
 from bench.path.policy import DESK, lifted
 from bench.processes import guard_processes
 from proxy.clock import utc_now
-from proxy.demo.world import World
+from proxy.practice.world import World
 from proxy.tls.names import names_of
 from proxy.tls.shelf import TlsShelf
 

@@ -32,7 +32,7 @@ from bench.machine import machine
 from bench.stages.clock import PLAYED_BACK, STAGES, Clock, marked, marks
 from bench.stages.gate import Gate
 from bench.stages.picture import publish, recorded_picture
-from proxy.demo.ending import ends_in_order
+from proxy.practice.ending import ends_in_order
 from proxy.store.embedded import EmbeddedStore
 
 POLICY: Final = Path(__file__).parents[2] / "configs" / "policies" / "desk.toml"

@@ -1,1 +1,1 @@
-"""What the venue says of an account: surveys, reconciliation of holds, the ccxt hands of the warden and the kill."""
+"""An account as the guard knows it: the book, surveys and holds reconciled, shares of bots, and who watches what."""

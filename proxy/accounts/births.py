@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from proxy.accounts.calls import together
-from proxy.accounts.payloads import PlacedOrder
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.waiting import Waiting, WaitingOrders
+from proxy.exchange.calls import together
+from proxy.exchange.payloads import PlacedOrder
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 
 log = logging.getLogger("perpguard.accounts")
 

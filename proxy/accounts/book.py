@@ -16,11 +16,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
 from proxy.accounts.legs import Leg
 from proxy.accounts.lineage import BORN_MAX
-from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting_order
+from proxy.exchange.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
+from proxy.exchange.survey import LegKey, OrderKey
 from proxy.recent import Recent
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
 from proxy.venues.binance.client_ids import is_guards

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 
 from proxy.accounts.births import Birth
 from proxy.accounts.book import Book
-from proxy.accounts.events import Event
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.merging import Merged, merge_survey
-from proxy.accounts.survey import Survey
+from proxy.exchange.events import Event
+from proxy.exchange.survey import Survey
 from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.warden_store import Published, WardenStore
 from rules.snapshot import Account, FundingMark, Market, OpenOrder, Position, Share

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.budget.meter import Meter
 from proxy.budget.published import LIMITS_DEFAULT, Budget, Counter, Limit
 from proxy.budget.silence import Way
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import WardenStore
 from proxy.venues.binance.route import BUDGET_HOST

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.events import OrderEvent
 from proxy.accounts.proportions import trimmed
+from proxy.exchange.events import OrderEvent
 from proxy.recent import Recent
 from rules.snapshot import OpenOrder
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.timers import DeadManTimer

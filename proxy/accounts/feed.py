@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 
 log = logging.getLogger("perpguard.accounts")
 

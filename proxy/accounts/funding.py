@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.events import AccountEvent
-from proxy.accounts.payloads import FundingRow
 from proxy.accounts.shares import Shares, Weights
+from proxy.exchange.events import AccountEvent
+from proxy.exchange.payloads import FundingRow
 from rules.snapshot import CountedFunding, FundingMark
 
 FUNDING: Final = "FUNDING_FEE"

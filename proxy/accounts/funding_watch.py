@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, Protocol
 
-from proxy.accounts.events import AccountEvent
 from proxy.accounts.funding import FUNDING, Fundings
-from proxy.accounts.payloads import FundingRow
 from proxy.accounts.shares import Shares
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
-from proxy.accounts.venue_account import FUNDINGS_MAX
+from proxy.exchange.events import AccountEvent
+from proxy.exchange.payloads import FundingRow
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
+from proxy.exchange.venue_account import FUNDINGS_MAX
 from rules.snapshot import Account, FundingMark
 
 log = logging.getLogger("perpguard.accounts")

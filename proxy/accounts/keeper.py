@@ -18,15 +18,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from proxy.accounts.bookkeeper import Bookkeeper
-from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
 from proxy.accounts.feed import Feed
 from proxy.accounts.news import News
 from proxy.accounts.store_clock import StoreClock
 from proxy.accounts.store_loss import StoreLoss
 from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Answer, Unresolved
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.events import Event, StreamKeyExpired, UnreadableEvent, read_event
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
+from proxy.exchange.venue_account import VenueAccount
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import EpochLost, WardenStore

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from proxy.accounts.troubles import VenueRefused, VenueTrouble
+from proxy.exchange.troubles import VenueRefused, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.permissions import KeyPermissions, Risk

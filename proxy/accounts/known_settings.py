@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.payloads import SymbolConfig
+from proxy.exchange.payloads import SymbolConfig
 from proxy.recent import Recent
 from rules.model import MarginMode
 from rules.snapshot import SymbolSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy.accounts.events import AlgoEvent, OrderEvent
+from proxy.exchange.events import AlgoEvent, OrderEvent
 from proxy.recent import Recent
 from rules.snapshot import OpenOrder
 

@@ -18,9 +18,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from redis.exceptions import RedisError
 
-from proxy.accounts.market_payloads import Touch
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.market_payloads import Touch
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
+from proxy.exchange.venue_account import VenueAccount
 from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
 from rules.instrument import Instrument

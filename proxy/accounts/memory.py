@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from proxy.accounts import conduct, performance, transfers
 from proxy.accounts.conduct import Conduct
-from proxy.accounts.events import AccountEvent, AlgoEvent, OrderEvent
 from proxy.accounts.performance import BotPast, Past
 from proxy.accounts.track import Track, begun
 from proxy.accounts.track import performance as performance_of
 from proxy.accounts.transfers import Listing, Transfers
+from proxy.exchange.events import AccountEvent, AlgoEvent, OrderEvent
 from rules.facts import AccountRecord, BotRecord, Forecast, Holding, Unprotected
 from rules.snapshot import Account, Market
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.accounts.book import Book, Resting
 from proxy.accounts.legs import Leg
-from proxy.accounts.survey import OrderKey, Survey
+from proxy.exchange.survey import OrderKey, Survey
 from proxy.store.conversion import Conversion, Taken
 from rules.intent import order_only_shrinks
 from rules.snapshot import OpenOrder, Position

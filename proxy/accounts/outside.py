@@ -15,13 +15,13 @@ from typing import Any, Final, Protocol
 
 from proxy.accounts import forwarded
 from proxy.accounts.births import Birth
-from proxy.accounts.events import LIQUIDATION_PREFIXES, AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.forwarded import Explanation, Forwarded
 from proxy.accounts.known_settings import KnownSettings, SettingsView
 from proxy.accounts.merging import key_of
-from proxy.accounts.payloads import SymbolConfig
-from proxy.accounts.survey import OrderKey
+from proxy.exchange.events import LIQUIDATION_PREFIXES, AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
+from proxy.exchange.payloads import SymbolConfig
+from proxy.exchange.survey import OrderKey
 from proxy.recent import Recent
 from rules.model import MarginMode, PositionSide
 from rules.snapshot import HeldOrder, OpenOrder, Position

@@ -15,17 +15,17 @@ from typing import Any, Final, Protocol
 
 from proxy.accounts import births, settling
 from proxy.accounts.births import Birth, Births
-from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.funding_watch import FundingWatch
 from proxy.accounts.journaled import AGE_MAX as JOURNALED
 from proxy.accounts.journaled import journaled
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside import OutsideDetector
-from proxy.accounts.payloads import FundingRow, SymbolConfig
 from proxy.accounts.settling import Settling
 from proxy.accounts.shares import Shares
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.exchange.events import AccountEvent, AlgoEvent, Event, OrderEvent
+from proxy.exchange.payloads import FundingRow, SymbolConfig
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain

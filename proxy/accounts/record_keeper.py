@@ -23,7 +23,6 @@ import msgspec
 
 from proxy.accounts import memory as memories
 from proxy.accounts.book import QUOTE_ASSETS
-from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.memory import Memory
 from proxy.accounts.record_store import RecordStore
@@ -31,10 +30,11 @@ from proxy.accounts.recount import jumped
 from proxy.accounts.retold import Retold
 from proxy.accounts.transfer_reader import TransferReader, Venue
 from proxy.accounts.transfers import Listing
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.audit.place import ArchiveUnavailable, archive_place
 from proxy.audit.query import decisions_since
 from proxy.audit.reader import ArchiveReader
+from proxy.exchange.events import AccountEvent, AlgoEvent, Event, OrderEvent
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.recent import Recent
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import dump, plain

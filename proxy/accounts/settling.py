@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from proxy.accounts.births import Births
-from proxy.accounts.events import Event, OrderEvent
 from proxy.accounts.outside import OutsideDetector
-from proxy.accounts.payloads import PastOrder
 from proxy.accounts.shares import Shares
-from proxy.accounts.survey import LegKey
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.accounts.unseen import DATED_LATER_MAX_MS, unseen
+from proxy.exchange.events import Event, OrderEvent
+from proxy.exchange.payloads import PastOrder
+from proxy.exchange.survey import LegKey
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from rules.snapshot import Account, OpenOrder, Position
 
 log = logging.getLogger("perpguard.accounts")

@@ -18,9 +18,9 @@ from decimal import Context, Decimal, localcontext
 from typing import Final
 
 from proxy.accounts.counted_orders import PRICE_STEP, CountedOrders, OrderKey, key_of, price_of
-from proxy.accounts.events import LIQUIDATION_PREFIXES, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import BORN_MAX, Lineage
 from proxy.accounts.proportions import finest, signed_split, split, trimmed
+from proxy.exchange.events import LIQUIDATION_PREFIXES, AlgoEvent, Event, OrderEvent
 from proxy.recent import Recent
 from proxy.store.owners import order_field, trade_field
 from proxy.venues.binance.values import GUARD_ID_PREFIX

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from proxy.accounts.budget import Budget
+from proxy.budget.pace import Pace
 
 SYMBOL_SURVEYS_PER_MINUTE: Final = 40
 """Each costs about 12 weight a symbol (orders 1, conditional 1, positions 5, balance 5) of 2,400 a minute."""
@@ -44,8 +44,8 @@ class SurveyPlan:
         self._asked_meanwhile = math.inf
         self._moved: dict[str, float] = {}
         self._wake = asyncio.Event()
-        self._of_symbols = Budget(SYMBOL_SURVEYS_PER_MINUTE, monotonic)
-        self._in_doubt = Budget(DOUBT_SURVEYS_PER_MINUTE, monotonic)
+        self._of_symbols = Pace(SYMBOL_SURVEYS_PER_MINUTE, monotonic)
+        self._in_doubt = Pace(DOUBT_SURVEYS_PER_MINUTE, monotonic)
 
     @property
     def whole_is_due(self) -> bool:

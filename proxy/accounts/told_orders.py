@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.accounts.events import AlgoEvent, OrderEvent
+from proxy.exchange.events import AlgoEvent, OrderEvent
 from proxy.store.conversion import Amended, Taken
 from rules.intent import closes_leg
 from rules.snapshot import OpenOrder

@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import Final, Protocol
 
-from proxy.accounts.payloads import TransferRow
 from proxy.accounts.transfers import KINDS, Listing
-from proxy.accounts.venue_account import FUNDINGS_MAX
+from proxy.exchange.payloads import TransferRow
+from proxy.exchange.venue_account import FUNDINGS_MAX
 
 PACE_S: Final = 5.0
 """What every question costs of the time until the next reading: at weight 30, never more than 360 of 2,400 a minute."""

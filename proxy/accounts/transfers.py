@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.events import AccountEvent, BalanceChange
-from proxy.accounts.payloads import TransferRow
+from proxy.exchange.events import AccountEvent, BalanceChange
+from proxy.exchange.payloads import TransferRow
 
 REASONS: Final = frozenset(
     {

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final, Protocol
 
-from proxy.accounts.payloads import PlacedOrder
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.exchange.payloads import PlacedOrder
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.store.under_way import UNDER_WAY_MAX_S
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.snapshot import Amendment, HeldOrder, HoldStatus

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from proxy.accounts.budget import Budget
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.budget.pace import Pace
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from rules.kill.dead_man import may_stand, refresh_s, relies_on_stops
 from rules.kill.settings import KillSettings
 from rules.policy import Policy
@@ -98,7 +98,7 @@ class VenueTimers:
         self._watched = watched
         self._in_maintenance = in_maintenance
         self._monotonic = monotonic
-        self._calls = Budget(CALLS_PER_MINUTE, monotonic)
+        self._calls = Pace(CALLS_PER_MINUTE, monotonic)
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._active_at: dict[str, float] = {}
         self._timers: dict[str, _Timer] = {}

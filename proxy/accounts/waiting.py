@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy.accounts.events import AlgoEvent
+from proxy.exchange.events import AlgoEvent
 from proxy.recent import Recent
 from rules.model import OrderType
 from rules.snapshot import HeldOrder, OpenOrder

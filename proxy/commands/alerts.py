@@ -152,7 +152,7 @@ def _vault(args: argparse.Namespace, terminal: Terminal) -> Vault:
 
 
 def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-    from proxy.control.client import ask
+    from proxy.client.asking import ask
 
     return ask(args.settings, method, path, body)
 

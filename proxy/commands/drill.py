@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from proxy.accounts.troubles import VenueTrouble
     from proxy.clock import utc_now
-    from proxy.demo.world import DemoFailed
     from proxy.drill.shelf import keep_drill
+    from proxy.exchange.troubles import VenueTrouble
+    from proxy.practice.world import WorldFailed
 
     keys = _keys(args)
     if not keys:
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
         report = _dry(args, keys, utc_now()) if args.dry else _practice(args, keys, utc_now())
     except VenueTrouble as trouble:
         return _failed(f"the live book cannot be read: {trouble}", NOT_RUN)
-    except DemoFailed as failure:
+    except WorldFailed as failure:
         return _failed(f"the drill could not be run: {failure}", NOT_RUN)
     keep_drill(args.settings.data_dir, report)
     _print(report, as_json=args.json)
@@ -133,7 +133,7 @@ def _dry(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) 
 
 
 def _venue(args: argparse.Namespace, key: ExchangeKey) -> Any:
-    from proxy.accounts.venue_account import VenueAccount
+    from proxy.exchange.venue_account import VenueAccount
 
     return VenueAccount(
         name=key.account,

@@ -60,8 +60,8 @@ def check(args: argparse.Namespace, vault: Vault, now: datetime, stdout: TextIO)
 def asked(settings: Settings, key: ExchangeKey) -> KeyPermissions:
     """What the venue says of a key. Raises ``KeyRefused`` when it does not say."""
     # ccxt takes a second to import; only these two commands need it.
-    from proxy.accounts.troubles import VenueTrouble
-    from proxy.accounts.venue_account import VenueAccount
+    from proxy.exchange.troubles import VenueTrouble
+    from proxy.exchange.venue_account import VenueAccount
 
     async def ask() -> KeyPermissions:
         hands = VenueAccount(

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.client.asking import ask
 from proxy.control.answering import answered
-from proxy.control.client import ask
 from proxy.terminal import say, show_json
 
 

@@ -89,7 +89,7 @@ def _tell(args: argparse.Namespace, view: Mapping[str, Any], *lines: str) -> int
 
 
 def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-    from proxy.control.client import ask
+    from proxy.client.asking import ask
 
     return ask(args.settings, method, path, body)
 

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from proxy.client.asking import NoAnswer, Refused, ask
 from proxy.commands import policy_replay as replay_command
-from proxy.control.client import NoAnswer, Refused, ask
 from proxy.policy.comparing import compare, loosened
 from proxy.policy.problems import PolicyError
 from proxy.policy.reading import load_policy, read_policy

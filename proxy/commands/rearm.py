@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from proxy.client.asking import ask
 from proxy.control.answering import answered
-from proxy.control.client import ask
 from proxy.terminal import complain, say, show_json
 
 USAGE_ERROR: Final = 2

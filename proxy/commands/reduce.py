@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reduce(args: argparse.Namespace, scope: Scope) -> int:
-    from proxy.control.client import ask
+    from proxy.client.asking import ask
 
     done = ask(args.settings, "POST", "/control/reduce", {"scope": str(scope), "by": args.by, "reason": args.reason})
     if args.json:

@@ -37,7 +37,7 @@ def run(args: Arguments) -> int:
 
 
 def _show(args: Arguments) -> int:
-    from proxy.control.client import ask
+    from proxy.client.asking import ask
 
     told = ask(args.settings, "GET", "/api/signals")
     if getattr(args, "json", False):

@@ -27,7 +27,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything trades, 1 when something does not, 2 when refused, 3 when no warden answered."""
-    from proxy.control.client import NoAnswer, Refused, ask
+    from proxy.client.asking import NoAnswer, Refused, ask
     from proxy.store.fence import Fence
 
     try:

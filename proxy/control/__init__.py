@@ -1,2 +1,1 @@
-"""What the warden's control door shows and does: a glance at the desk, the audit, keys, the button, re-arming; and the
-command line as its client."""
+"""What the warden's control door shows and does: a glance at the desk, keys, the button, re-arming, policies."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from proxy.control.client import NoAnswer, Refused
+from proxy.client.asking import NoAnswer, Refused
 from proxy.terminal import complain
 
 REFUSED: Final = 1

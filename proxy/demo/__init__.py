@@ -1,1 +1,1 @@
-"""The whole story on one machine: practice exchange, guard, an unmodified bot, and the button."""
+"""The whole story on one machine, told step by step."""

@@ -16,9 +16,9 @@ import ccxt
 from rich.console import Console
 from rich.markup import escape
 
-from proxy.demo.bot import connect
-from proxy.demo.ending import ends_in_order
-from proxy.demo.world import BOT, DemoFailed, World
+from proxy.practice.client import connect
+from proxy.practice.ending import ends_in_order
+from proxy.practice.world import BOT, World, WorldFailed
 from proxy.terminal import show_json, spelled_out
 
 COUNTED_TIMEOUT_S: Final = 20.0
@@ -59,7 +59,7 @@ def run(*, once: bool, as_json: bool) -> int:
             ports = (0, 0) if once else (GATE_PORT, CONTROL_PORT)
             world = World(Path(directory), POLICY, gate_port=ports[0], control_port=ports[1])
             return _tell(world, console, once=once, as_json=as_json)
-    except DemoFailed as failure:
+    except WorldFailed as failure:
         console.print(f"[red]demo failed:[/red] {escape(spelled_out(str(failure)))}")
         return 1
     except KeyboardInterrupt:
@@ -165,7 +165,7 @@ class Story:
                 found: dict[str, Any] = progress
                 return found
             time.sleep(0.1)
-        raise DemoFailed(f"the kill did not end in {KILL_TIMEOUT_S} s")
+        raise WorldFailed(f"the kill did not end in {KILL_TIMEOUT_S} s")
 
     def _must_be_denied(self) -> None:
         try:
@@ -173,7 +173,7 @@ class Story:
         except ccxt.PermissionDenied as refused:
             self._console.print(f"  [green]refused[/green] buy 0.001 BTC: {escape(spelled_out(str(refused)))[:160]}")
             return
-        raise DemoFailed("an order passed after the button was pressed")
+        raise WorldFailed("an order passed after the button was pressed")
 
     def _sends(self, words: str, *order: Any, **more: Any) -> None:
         self._say(words, lambda: self._bot.create_order(*order, **more))
@@ -186,14 +186,14 @@ class Story:
         deadline = time.monotonic() + COUNTED_TIMEOUT_S
         while any(account["holds"] for account in self._world.ask("GET", "/api/desk")["accounts"]):
             if time.monotonic() > deadline:
-                raise DemoFailed(f"{words}: not heard of from the exchange in {COUNTED_TIMEOUT_S} s")
+                raise WorldFailed(f"{words}: not heard of from the exchange in {COUNTED_TIMEOUT_S} s")
             time.sleep(0.05)
 
     def _say(self, words: str, act: Callable[[], Any]) -> None:
         try:
             act()
         except ccxt.BaseError as error:
-            raise DemoFailed(f"{words}: {error}") from error
+            raise WorldFailed(f"{words}: {error}") from error
         self._console.print(f"  [green]passed [/green] {words}")
 
     def _refused(self, words: str, symbol: str, side: str, quantity: float) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class Story:
             self._told.blocked.append(breach)
             self._console.print(f"  [red]refused[/red] {words}\n          {escape(spelled_out(str(refused)))}")
             return breach
-        raise DemoFailed(f"{words}: passed, but the policy must refuse it")
+        raise WorldFailed(f"{words}: passed, but the policy must refuse it")
 
 
 EMPTY: Final = {"orders": 0, "conditional": 0, "positions": 0}

@@ -10,8 +10,8 @@ from typing import Any, Final
 import httpx
 
 from proxy.addresses import asked_at
-from proxy.control.client import NoAnswer, Refused, ask
-from proxy.control.token import token_path
+from proxy.client.asking import NoAnswer, Refused, ask
+from proxy.client.token import token_path
 from proxy.doctor.finding import Finding, Level, fail, ok, warn
 from proxy.doctor.part import run_as_owner, within
 from proxy.settings import Settings

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from proxy.control.token import token_path
+from proxy.client.token import token_path
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.doctor.part import looked_through, run_as_owner, unseen
 from proxy.drill.rehearsed import Rehearsed, rehearsed, worst_of

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.accounts.venue_account import VenueAccount
 from proxy.doctor.allowance import refuses_everything
 from proxy.doctor.finding import Finding, fail, ok, warn
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.exchange.venue_account import VenueAccount
 from proxy.settings import Settings
 from proxy.vault.keys import ExchangeKey
 from proxy.vault.permissions import KeyPermissions, Risk

@@ -8,10 +8,10 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
-from proxy.accounts.calls import together
-from proxy.accounts.market_payloads import Depth
-from proxy.accounts.payloads import SymbolConfig
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.calls import together
+from proxy.exchange.market_payloads import Depth
+from proxy.exchange.payloads import SymbolConfig
+from proxy.exchange.venue_account import VenueAccount
 from rules.instrument import Instrument
 from rules.snapshot import Account, OpenOrder, Position
 

@@ -15,11 +15,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from proxy.accounts.venue_account import VenueAccount
-from proxy.accounts.way_out_payloads import CloseReport
 from proxy.drill.measuring import measured
 from proxy.drill.practice import Say
 from proxy.drill.shelf import DrillReport, drill_id
+from proxy.exchange.venue_account import VenueAccount
+from proxy.exchange.way_out_payloads import CloseReport
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import kill
 from proxy.store.fence import DESK, Fence

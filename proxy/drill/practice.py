@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 def rehearse(
     books: Mapping[str, CopiedBook], policy: str, *, by: str, seen_per_s: int, at: datetime, say: Say
 ) -> DrillReport:
-    """Run one to its end. Raises ``DemoFailed`` when the practice exchange or the guard before it does not start."""
+    """Run one to its end. Raises ``WorldFailed`` when the practice exchange or the guard before it does not start."""
     with tempfile.TemporaryDirectory(prefix="perpguard-drill-") as folder:
         data_dir = Path(folder) / "guard"
         data_dir.mkdir(mode=0o700)

@@ -18,9 +18,9 @@ import ccxt
 import httpx
 
 from proxy.clock import utc_now
-from proxy.demo.bot import connect
-from proxy.demo.world import VENUE, DemoFailed, World
 from proxy.drill.book import CopiedBook
+from proxy.practice.client import connect
+from proxy.practice.world import VENUE, World, WorldFailed
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.opening import vault_path
 from proxy.vault.vault import Vault
@@ -106,7 +106,7 @@ class DrillWorld(World):
         """One call of the practice exchange's control door."""
         reply = httpx.request(method, f"{self.places.exchange.rstrip('/')}/sandbox{path}", trust_env=False, timeout=10)
         if reply.status_code != httpx.codes.OK:
-            raise DemoFailed(f"the practice exchange answered {reply.status_code} to {path}")
+            raise WorldFailed(f"the practice exchange answered {reply.status_code} to {path}")
         return reply.json()
 
 

@@ -21,12 +21,12 @@ from proxy.budget.meter import Meter
 from proxy.gate.clock import GateClock
 from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
-from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
 from proxy.gate.last_answers import LastAnswers
 from proxy.gate.latch import Latch
 from proxy.gate.policy import GatePolicy, policy_of
+from proxy.gate.rest import PREFIX, BinanceDoor
 from proxy.gate.streams.door import SocketDoor
 from proxy.gate.streams.relay import Relay
 from proxy.gate.telling import Teller

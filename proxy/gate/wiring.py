@@ -9,12 +9,12 @@ from datetime import datetime
 from proxy.gate.counting import Counting
 from proxy.gate.egress import VenueBudget
 from proxy.gate.event_views import EventViews
-from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
 from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
+from proxy.gate.rest import BinanceDoor
 from proxy.gate.shared_account import SharedAccount
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.trading import TradingDoor

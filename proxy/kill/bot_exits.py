@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.readings import FeedShows, has_to_go, is_bare, lacks_a_leg
 from proxy.venues.binance.client_ids import owner

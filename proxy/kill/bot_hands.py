@@ -16,9 +16,9 @@ from decimal import Decimal
 from itertools import chain
 from typing import Final
 
-from proxy.accounts.troubles import VenueRefused
-from proxy.accounts.venue_account import VenueAccount
-from proxy.accounts.way_out_payloads import CloseReport
+from proxy.exchange.troubles import VenueRefused
+from proxy.exchange.venue_account import VenueAccount
+from proxy.exchange.way_out_payloads import CloseReport
 from proxy.kill.bot_way_out import BotWayOut
 from proxy.kill.earlier_closes import earlier_parts
 from proxy.kill.fired import FiredOrders

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from proxy.accounts.client import Row
-from proxy.accounts.payloads import parsed
-from proxy.accounts.way_out import WayOut, rows_of
+from proxy.exchange.client import Row
+from proxy.exchange.payloads import parsed
+from proxy.exchange.way_out import WayOut, rows_of
 
 BORN_ROWS_MAX: Final = 1_000
 """The most that Binance gives in one answer ("Query All Algo Orders", seen 2026-11)."""

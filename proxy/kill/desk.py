@@ -16,7 +16,7 @@ from proxy.kill.in_flight import InFlight, in_flight
 from proxy.kill.jobs import RESUMED, UnfinishedJob, job_directory, newest_jobs, unfinished_jobs
 from proxy.kill.journal import Job
 from proxy.kill.lock import AccountLock
-from proxy.kill.outcomes import Outcomes, Record
+from proxy.kill.outcomes import Outcomes
 from proxy.kill.pressed import Blocked, PressedSoFar
 from proxy.kill.rearm import RearmRefused, abandoned, last_rearm, rearm
 from proxy.kill.rearm_files import RearmFiles
@@ -26,6 +26,7 @@ from proxy.kill.runs import Run, Runs, WhosePart, Work
 from proxy.kill.sentinels import sentinel_name
 from proxy.kill.standing import newest_reports
 from proxy.kill.truths import Latched, Truths
+from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Fence, FenceCorrupt, Scope

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Final
 
 from proxy.accounts.shares import counted_until
-from proxy.accounts.venue_account import VenueAccount
 from proxy.clock import utc_now
+from proxy.exchange.venue_account import VenueAccount
 from proxy.guard_id import known_guard_id
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import VenueHands

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from proxy.accounts.troubles import VenueRefused, VenueTrouble
+from proxy.exchange.troubles import VenueRefused, VenueTrouble
 from proxy.kill.jobs import NewestJob
 from proxy.record import Record
 from proxy.store.fence import Scope

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.accounts.troubles import VenueRefused, VenueTrouble
-from proxy.accounts.way_out import NO_SUCH_PATH
+from proxy.exchange.troubles import VenueRefused, VenueTrouble
+from proxy.exchange.way_out import NO_SUCH_PATH
 from proxy.kill.bot_way_out import BORN_PAGES_MAX, BORN_ROWS_MAX, BotWayOut
 from proxy.recent import Recent
 from proxy.venues.binance.client_ids import inward

@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol, TypeVar
 
-from proxy.accounts.calls import together
-from proxy.accounts.client import Row
-from proxy.accounts.market_payloads import Depth, Touch
-from proxy.accounts.payloads import parsed
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnreached
-from proxy.accounts.venue_account import VenueAccount
-from proxy.accounts.way_out import NO_SUCH_PATH, WayOut
-from proxy.accounts.way_out_payloads import CloseReport, Listed, exits, legs_of, resting
+from proxy.exchange.calls import together
+from proxy.exchange.client import Row
+from proxy.exchange.market_payloads import Depth, Touch
+from proxy.exchange.payloads import parsed
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnreached
+from proxy.exchange.venue_account import VenueAccount
+from proxy.exchange.way_out import NO_SUCH_PATH, WayOut
+from proxy.exchange.way_out_payloads import CloseReport, Listed, exits, legs_of, resting
 from proxy.store import codec
 from rules.kill.events import CancelStep, CloseStep, Event, Fee, Fill, Surveyed
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder

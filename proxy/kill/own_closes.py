@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
-from proxy.accounts.calls import together
-from proxy.accounts.troubles import VenueTrouble
-from proxy.accounts.way_out_payloads import CloseReport
+from proxy.exchange.calls import together
+from proxy.exchange.troubles import VenueTrouble
+from proxy.exchange.way_out_payloads import CloseReport
 from proxy.kill.earlier_closes import EarlierPart
 from rules.kill.events import CloseStep
 from rules.kill.legs import OpenLeg

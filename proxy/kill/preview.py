@@ -14,8 +14,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
-from proxy.accounts.market_payloads import Depth
-from proxy.accounts.troubles import VenueTrouble
+from proxy.exchange.market_payloads import Depth
+from proxy.exchange.troubles import VenueTrouble
 from proxy.kill.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
 from proxy.kill.roster import Roster
 from proxy.refused import ControlRefused

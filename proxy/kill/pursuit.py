@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.bot_exits import Cancelled, cancel_exits, exits_of_bots, is_contradicted
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import silent_until

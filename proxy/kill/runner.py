@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.accounts.way_out_payloads import REFUSALS
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.exchange.way_out_payloads import REFUSALS
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.earlier_closes import since_rearmed
 from proxy.kill.hands import AccountHands, AllRefused, VenueHands

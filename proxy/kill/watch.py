@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.kill.witness import orders_seen, reading_seen
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE

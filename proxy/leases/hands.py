@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.store.fence import Scope

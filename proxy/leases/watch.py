@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnreached
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnreached
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.leases import Lease, Leases

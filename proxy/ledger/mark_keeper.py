@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from proxy.accounts.market_reads import MarketReads
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.exchange.market_reads import MarketReads
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.ledger.marks import KEPT, Funding, MarkBook, MarksUnavailable
 from rules.snapshot import Market
 

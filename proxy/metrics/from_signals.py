@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.metrics.sheet import Sheet
-from proxy.signals.accounts import LIQUIDATION
+from proxy.signals.account_odds import LIQUIDATION
 from proxy.signals.joint import HORIZONS_H
 from proxy.signals.plane import SignalsView, ToldView
 

@@ -5,9 +5,10 @@ enforcement = "enforce"
 expression = "order.side == 'BUY' || !(now.getDayOfWeek() in [0, 6])"
 message = "no shorts over the weekend"
 
-What may be written is a part of CEL: the names of ``rules.picture``, literals, operators and a few functions. There is
-no loop and no call that could take long, so an expression is evaluated in time that its length bounds. Whatever is
-wrong with one is found here, when the policy is read. Library and bounds: docs/decisions/0014-cel-library.md
+What may be written is a part of CEL: the names of ``rules.custom_fields``, literals, operators and a few functions.
+There is no loop and no call that could take long, so an expression is evaluated in time that its length bounds.
+Whatever is wrong with one is found here, when the policy is read. Library and bounds:
+docs/decisions/0014-cel-library.md
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any, Final
 
 from proxy.policy.custom_samples import samples
 from rules.custom import CustomRule, Question
+from rules.custom_fields import FIELDS, NOW, Entry, Field
 from rules.decision import Enforcement
-from rules.picture import FIELDS, NOW, Entry, Field
 from rules.snapshot import Snapshot
 
 EXPRESSION_MAX: Final = 500

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from proxy.accounts.market_payloads import MarkCandle
+from proxy.exchange.market_payloads import MarkCandle
 from proxy.signals.joint import HOURS_KEPT
 
 HOUR_S: Final = 3_600

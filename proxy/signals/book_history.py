@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.market_payloads import Depth
+from proxy.exchange.market_payloads import Depth
 from proxy.signals.book_walk import middle_of
 from proxy.signals.temperature import rank
 

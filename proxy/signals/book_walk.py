@@ -16,7 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.market_payloads import Depth
+from proxy.exchange.market_payloads import Depth
 from proxy.signals.slippage import BPS, METHOD, AdverseMoveForecaster
 from proxy.signals.tails import LEAST
 from rules.facts import Forecast

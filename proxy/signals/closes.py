@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from proxy.accounts.market_payloads import Candle
+from proxy.exchange.market_payloads import Candle
 
 BAR_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000

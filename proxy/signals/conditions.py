@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from proxy.accounts.market_reads import MarketReads
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.exchange.market_reads import MarketReads
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.signals.attention import Attention
 from proxy.signals.book_walk import Slippage
 from proxy.signals.closes import HOUR_MS

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.events import Event, OrderEvent
+from proxy.exchange.events import Event, OrderEvent
 from proxy.record import Record
 from proxy.signals.book_walk import Slippage
 from proxy.signals.fills import FillsWatch

@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.accounts.budget import Budget
-from proxy.accounts.market_reads import MarketReads, candles_weight
-from proxy.accounts.troubles import VenueRefused
+from proxy.budget.pace import Pace
+from proxy.exchange.market_reads import MarketReads, candles_weight
+from proxy.exchange.troubles import VenueRefused
 from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.bars import HOUR_S, Bar, BarsUnreadable, bars_of, read_bars
 from proxy.signals.joint import HOURS_KEPT, JointHistory
@@ -73,7 +73,7 @@ class HourFeed:
         self._remake = remake
         self._now = now
         self._clock_offset_ms = clock_offset_ms
-        self._budget = Budget(WEIGHT_PER_MINUTE)
+        self._budget = Pace(WEIGHT_PER_MINUTE)
         self._files: Mapping[str, Sequence[Bar]] | None = None
         self._not_before: dict[str, float] = {}
         self._behind: set[str] = set()

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Protocol
 
-from proxy.accounts.budget import Budget
-from proxy.accounts.market_reads import BUSIEST_WEIGHT, MarketReads
-from proxy.accounts.troubles import VenueRefused, VenueTrouble
+from proxy.budget.pace import Pace
+from proxy.exchange.market_reads import BUSIEST_WEIGHT, MarketReads
+from proxy.exchange.troubles import VenueRefused, VenueTrouble
 from proxy.signals.closes import Closes
 from proxy.signals.ranges import MinuteCandle
 from proxy.signals.symbol_facts import (
@@ -74,7 +74,7 @@ class Measuring:
         self.facts: dict[str, SymbolFacts] = {}
         self._busiest: tuple[str, ...] = ()
         self._busiest_due = 0.0
-        self._budget = Budget(WEIGHT_PER_MINUTE)
+        self._budget = Pace(WEIGHT_PER_MINUTE)
 
     def follow(self, needed: Iterable[str]) -> None:
         """Follow these symbols, most important first, and the busiest while there is room; no others."""

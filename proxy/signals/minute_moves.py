@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.accounts.market_payloads import Candle
+from proxy.exchange.market_payloads import Candle
 from proxy.signals.slippage import AdverseMoveForecaster
 
 MINUTE_MS: Final = 60_000

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
-from proxy.signals.accounts import AccountOdds
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble
+from proxy.signals.account_odds import AccountOdds
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.hours import HourFeed
 from proxy.signals.joint import HORIZONS_H, CommonHours, Extremes

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from proxy.accounts.market_payloads import Candle
+from proxy.exchange.market_payloads import Candle
 from proxy.signals.book_walk import NOBODY
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.minute_moves import MINUTE_MS, MinuteMoves

@@ -13,8 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from proxy.accounts.market_payloads import Depth
-from proxy.accounts.market_reads import DEPTH_WEIGHT, SINGLE_WEIGHT, candles_weight
+from proxy.exchange.market_payloads import Depth
+from proxy.exchange.market_reads import DEPTH_WEIGHT, SINGLE_WEIGHT, candles_weight
 from proxy.signals.book_history import BookHistory
 from proxy.signals.book_walk import TAUS, Slippage, forecasts, stated
 from proxy.signals.closes import Closes

@@ -14,7 +14,8 @@ REPLY_TIMEOUT_S: Final = 10.0
 """For a whole answer. No request that was on the wire can still be answered after this long."""
 
 LATE_S: Final = 5.0
-"""Exchanges have executed orders this long after the error they answered (row F02 of docs/failure-modes.md; ccxt issue 1786: 2 s)."""
+"""Exchanges have executed orders this long after the error they answered (row F02 of docs/failure-modes.md; ccxt issue
+1786: 2 s)."""
 
 UNDER_WAY_MAX_S: Final = POOL_TIMEOUT_S + CONNECT_TIMEOUT_S + REPLY_TIMEOUT_S + LATE_S
 """From a hold on: its request waits for a connection, then for its answer, and may be executed after that.

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from proxy.control.token import token_path
+from proxy.client.token import token_path
 from proxy.settings import TOKEN_LENGTH_MIN, Settings, SettingsError, is_of_postgresql
 from proxy.supervision.source_addresses import check_source_addresses
 
@@ -25,7 +25,7 @@ def check_startable(settings: Settings, accounts: Collection[str], environment: 
         raise SettingsError("; ".join(wrong))
     check_source_addresses(settings, accounts)
     if settings.gate_https_port is not None:
-        from proxy.tls.serving import Greeting
+        from proxy.gate.https import Greeting
         from proxy.tls.shelf import TlsShelf
 
         Greeting(TlsShelf(settings.data_dir))

@@ -14,8 +14,8 @@ from typing import Any, Final
 import ccxt
 from playwright.async_api import Page, expect
 
-from proxy.demo.bot import connect
-from proxy.demo.world import World
+from proxy.practice.client import connect
+from proxy.practice.world import World
 from tests.browser.browsing import PHONE, open_page, sign_in
 from tests.support.people import person_at
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import ccxt
 import pytest
 
-from proxy.demo.bot import connect
-from proxy.demo.world import World
 from proxy.people.roles import Role
+from proxy.practice.client import connect
+from proxy.practice.world import World
 
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
 from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above

@@ -9,8 +9,8 @@ from typing import Any
 import ccxt
 import pytest
 
-from proxy.demo.bot import connect
-from proxy.demo.world import World
+from proxy.practice.client import connect
+from proxy.practice.world import World
 
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
 from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above

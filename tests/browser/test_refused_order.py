@@ -13,8 +13,8 @@ pytest.importorskip("playwright", reason="drives Chromium")
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from proxy.demo.bot import connect
-from proxy.demo.world import ACCOUNT, World
+from proxy.practice.client import connect
+from proxy.practice.world import ACCOUNT, World
 from tests.browser.browsing import DESKTOP, PHONE, open_page, photograph, shots
 from tests.support.people import person_at
 

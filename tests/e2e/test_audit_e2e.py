@@ -18,7 +18,7 @@ import pytest
 
 from proxy.audit.anchor import read_anchor, write_anchor
 from proxy.audit.place import archive_place
-from proxy.demo.world import Places
+from proxy.practice.world import Places
 from tests.proxy.audit.forging import with_a_key_of_their_own
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import fresh_id, order_params

@@ -21,12 +21,12 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.demo.world import ACCOUNT
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import AccountHands
 from proxy.kill.rearm import RearmRefused
 from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
+from proxy.practice.world import ACCOUNT
 from proxy.store.embedded import embedded_url
 from proxy.store.fence import DESK, Scope
 from proxy.store.gates import LEASE_S

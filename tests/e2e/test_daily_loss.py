@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until
 

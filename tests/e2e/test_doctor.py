@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until
 

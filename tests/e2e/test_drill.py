@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.demo.world import ACCOUNT
 from proxy.drill.shelf import drills, keep_drill
+from proxy.practice.world import ACCOUNT
 from tests.support.policies import a_policy, a_rule
 from tests.support.rearming import REASON, seen
 from tests.support.worlds import LiveWorld, until

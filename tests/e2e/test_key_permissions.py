@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.support.policies import a_policy
 from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, until

@@ -18,9 +18,9 @@ import ccxt
 import httpx
 import pytest
 
-from proxy.demo.bot import connect
-from proxy.demo.world import ACCOUNT, DemoFailed
 from proxy.kill.journal import Journal
+from proxy.practice.client import connect
+from proxy.practice.world import ACCOUNT, WorldFailed
 from rules.kill.machine import replay
 from tests.support.policies import a_policy, a_rule
 from tests.support.rearming import come_back
@@ -191,7 +191,7 @@ def test_rearming_takes_a_name_a_reason_and_the_typed_scope_and_no_restart_does_
     press(world)
     # By the door itself: on a busy machine the command takes longer to start than the kill to end.
     body = {"scope": "desk", "name": "Grace Hopper", "reason": REASON, "typed": "desk"}
-    with pytest.raises(DemoFailed, match="409"):
+    with pytest.raises(WorldFailed, match="409"):
         world.ask("POST", "/control/rearm", body)
     wait_until_done(world)
     others = ({"typed": f"account:{ACCOUNT}"}, {"policy": "0" * 16})

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.demo.world import ACCOUNT, BOT
+from proxy.practice.world import ACCOUNT, BOT
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot
 from tests.support.rearming import come_back

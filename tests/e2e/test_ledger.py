@@ -16,7 +16,7 @@ import httpx
 import polars as pl
 import pytest
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.e2e.test_funding import FundingWorld
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import until

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from proxy.demo.world import ACCOUNT, VENUE
+from proxy.practice.world import ACCOUNT, VENUE
 from proxy.store.embedded import embedded_url
 from proxy.store.warden_store import WardenStore
 from rules.facts import AccountRecord, Forecast

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from proxy.demo.world import BOT
 from proxy.metrics.names import METRICS
+from proxy.practice.world import BOT
 from tests.support.metrics import samples
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, freeze, until

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.support.openapi import Described, closed, operations_of, validator
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until

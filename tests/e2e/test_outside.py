@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.support.policies import a_policy
 from tests.support.practice_client import Bot, fresh_id
 from tests.support.rearming import come_back

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until
 

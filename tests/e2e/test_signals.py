@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.demo.world import BOT
+from proxy.practice.world import BOT
 from proxy.signals.scoreboard.log import log_path
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until

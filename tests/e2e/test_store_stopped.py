@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.demo.world import VENUE
+from proxy.practice.world import VENUE
 from proxy.supervision.supervisor import listening_socket
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot, fresh_id

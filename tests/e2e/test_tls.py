@@ -11,8 +11,8 @@ import ccxt
 import ccxt.pro
 import pytest
 
-from proxy.demo.bot import repointed
-from proxy.demo.world import DemoFailed
+from proxy.practice.client import repointed
+from proxy.practice.world import WorldFailed
 from tests.support.policies import a_policy
 from tests.support.worlds import LiveWorld
 
@@ -109,6 +109,6 @@ def test_without_a_certificate_the_guard_does_not_start_and_says_how(tmp_path: P
         def environment(self) -> dict[str, str]:
             return super().environment | {"PERPGUARD_GATE_HTTPS_PORT": "0"}
 
-    with pytest.raises(DemoFailed), Unmade(tmp_path, a_policy()):
+    with pytest.raises(WorldFailed), Unmade(tmp_path, a_policy()):
         raise AssertionError("it started")
     assert "perpguard tls init" in (tmp_path / "guard.log").read_text()

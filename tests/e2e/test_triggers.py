@@ -22,9 +22,9 @@ import httpx
 import pytest
 
 from proxy.decoding import build
-from proxy.demo.bot import connect
-from proxy.demo.world import ACCOUNT
 from proxy.people.roles import Role
+from proxy.practice.client import connect
+from proxy.practice.world import ACCOUNT
 from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
 from rules.kill.triggers import Ruling, Tally, judge

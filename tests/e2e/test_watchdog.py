@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from proxy.clock import utc_now
-from proxy.demo.world import ACCOUNT, VENUE
+from proxy.practice.world import ACCOUNT, VENUE
 from proxy.store.embedded import embedded_url
 from proxy.store.fence import DESK, Fence
 from proxy.vault.keys import Secret

@@ -17,12 +17,12 @@ import msgspec
 import pytest
 
 from proxy.cli import _parser, main
+from proxy.client.token import control_token
 from proxy.commands import kill as kill_commands
 from proxy.commands import signed_command as signing
 from proxy.commands.arguments import Arguments
 from proxy.commands.kill_told import Telling
 from proxy.console.examples import DESK
-from proxy.control.token import control_token
 from proxy.drill.shelf import AccountDrill, DrillReport, keep_drill
 from proxy.settings import Settings
 from proxy.terminal import complain, remark, safe, say, show_json

@@ -17,12 +17,12 @@ from typing import Any
 
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
-from proxy.accounts.events import Event, read_event
-from proxy.accounts.payloads import PlacedOrder
-from proxy.accounts.survey import Survey
 from proxy.accounts.unresolved import Unresolved
 from proxy.audit.journal import Journal
 from proxy.audit.recording import Subject
+from proxy.exchange.events import Event, read_event
+from proxy.exchange.payloads import PlacedOrder
+from proxy.exchange.survey import Survey
 from proxy.gate.counting import kind_of
 from proxy.gate.judge import Judge
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling, with_client_ids

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.demo.world import ACCOUNT
+from proxy.practice.world import ACCOUNT
 from tests.support.worlds import LiveWorld, until
 
 

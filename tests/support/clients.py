@@ -12,7 +12,7 @@ from binance.async_client import AsyncClient
 from binance.client import BaseClient, Client
 from binance.ws.streams import BinanceSocketManager
 
-from proxy.demo.bot import repointed
+from proxy.practice.client import repointed
 from tests.support.worlds import LiveWorld
 
 CCXT = {"sync": ccxt.binanceusdm, "async": ccxt.async_support.binanceusdm, "pro": ccxt.pro.binanceusdm}

@@ -15,10 +15,10 @@ from proxy.budget.meter import Meter
 from proxy.clock import milliseconds
 from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
-from proxy.gate.http import PREFIX
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
 from proxy.gate.latch import Latch
+from proxy.gate.rest import PREFIX
 from proxy.gate.upstream import OutboundRequest, Turnstile, UpstreamReply
 from proxy.gate.views import Views
 from proxy.gate.wiring import VenueSide, doors_to

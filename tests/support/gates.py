@@ -21,8 +21,8 @@ from proxy.budget.meter import Meter
 from proxy.gate.bot_socket import SocketGone
 from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
-from proxy.gate.http import PREFIX
 from proxy.gate.identity import Identities
+from proxy.gate.rest import PREFIX
 from proxy.gate.views import Views
 from proxy.gate.wiring import VenueSide, doors_to
 from proxy.vault.keys import GuardKey, Secret

@@ -16,13 +16,13 @@ from pydantic import SecretStr
 
 from proxy.clock import utc_now
 from proxy.console.app import create_console
-from proxy.demo.world import World
 from proxy.people.changes import with_invited
 from proxy.people.file import PeopleFile
 from proxy.people.passwords import Passwords
 from proxy.people.register import Register
 from proxy.people.roles import Role
 from proxy.people.users import People, User, digest_of
+from proxy.practice.world import World
 from proxy.settings import CodesFor
 from tests.proxy.console.desk_double import TOKEN, DeskDouble
 

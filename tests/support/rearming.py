@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from proxy.demo.world import World
+from proxy.practice.world import World
 
 QUICK = "\n[kill.rearm]\nreduce_only_s = 1\nramp_s = 1\nramp_start = 1\n"
 """For a policy of a test that is not about waiting."""

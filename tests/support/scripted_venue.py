@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.venue_account import VenueAccount
 from proxy.vault.keys import Secret
 
 Answer = tuple[int, dict[str, str], Any]

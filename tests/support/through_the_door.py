@@ -9,7 +9,7 @@ import httpx
 from proxy.gate.answers import Answer
 from proxy.gate.caller import Caller
 from proxy.gate.framing import read_head
-from proxy.gate.http import BinanceDoor
+from proxy.gate.rest import BinanceDoor
 
 
 class ThroughTheDoor(httpx.AsyncBaseTransport):

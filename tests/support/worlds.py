@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from proxy.demo.world import ACCOUNT, DemoFailed, Places, World
+from proxy.practice.world import ACCOUNT, Places, World, WorldFailed
 from proxy.venues.binance.client_ids import outward, tag
 from tests.support.practice_client import Bot, Door
 from tests.support.rearming import QUICK
@@ -128,7 +128,7 @@ class LiveWorld(World):
         try:
             account = self.account()
             return account["survey_age_s"] is not None and account["feed"]["state"] != "STALE"
-        except (DemoFailed, httpx.HTTPError, StopIteration):
+        except (WorldFailed, httpx.HTTPError, StopIteration):
             return False
 
     def guard_log(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.accounts.events import LIQUIDATION_PREFIXES
+from proxy.exchange.events import LIQUIDATION_PREFIXES
 from proxy.venues.binance.client_ids import is_guards
 
 

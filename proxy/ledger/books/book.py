@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from proxy.accounts.statement_payloads import Fill, IncomeRow
+from proxy.exchange.statement_payloads import Fill, IncomeRow
 from proxy.ledger.books.attribution import NamedBy
 from proxy.ledger.books.schema import BooksUnavailable, open_writer
 from proxy.ledger.books.spans import Span, joined

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from proxy.accounts.payloads import FundingRow
 from proxy.accounts.proportions import signed_split
-from proxy.accounts.statement_payloads import funding_row_id
+from proxy.exchange.payloads import FundingRow
+from proxy.exchange.statement_payloads import funding_row_id
 from proxy.ledger.books.attribution import NamedBy
 from proxy.ledger.books.book import JudgedOrder, JudgedOutcome, LedgerBook
 from proxy.ledger.books.judging import judged_orders, judged_outcomes

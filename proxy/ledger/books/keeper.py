@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.accounts.births import Birth
-from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
-from proxy.accounts.payloads import FundingRow
-from proxy.accounts.statement_payloads import Fill, IncomeRow, NamedOrder
-from proxy.accounts.statement_reads import (
+from proxy.exchange.events import AccountEvent, AlgoEvent, Event, OrderEvent
+from proxy.exchange.payloads import FundingRow
+from proxy.exchange.statement_payloads import Fill, IncomeRow, NamedOrder
+from proxy.exchange.statement_reads import (
     FILLS_WEIGHT,
     INCOME_WEIGHT,
     ORDER_WEIGHT,
@@ -29,7 +29,7 @@ from proxy.accounts.statement_reads import (
     TRIGGERED_WEIGHT,
     WINDOW_MS,
 )
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.ledger.books.attribution import Origin, attributed
 from proxy.ledger.books.book import INCOME, LedgerBook, fills_of
 from proxy.ledger.books.inbox import Inbox

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.accounts.statement_reads import WINDOW_MS
+from proxy.exchange.statement_reads import WINDOW_MS
 from proxy.ledger.books.spans import Span, gaps, joined
 
 SOON_MS: Final = 5_000

@@ -110,4 +110,4 @@ KILL_PRICES: Final = Prices(
     close=_weight("POST", "v1/order") + _weight("GET", "v1/order", symbol=True),
     fees=_weight("GET", "v1/userTrades", symbol=True),
 )
-"""What the steps of a kill weigh: the rows of the route table that ``proxy.accounts.way_out`` calls."""
+"""What the steps of a kill weigh: the rows of the route table that ``proxy.exchange.way_out`` calls."""

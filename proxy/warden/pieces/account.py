@@ -10,14 +10,14 @@ from proxy.accounts.births import Birth
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.dead_man import DeadMan
-from proxy.accounts.events import Event
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.protection_watch import ProtectionWatch
 from proxy.accounts.record_keeper import RecordKeeper
-from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_timers import VenueTimers
+from proxy.exchange.events import Event
+from proxy.exchange.stream import PrivateStream
 from proxy.kill.desk import KillDesk
 from proxy.kill.watch import TriggerWatch
 from proxy.ledger.books.keeper import LedgerKeeper

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import AccountHands, VenueHands
 from proxy.venues.binance import client_ids

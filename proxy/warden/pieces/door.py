@@ -11,18 +11,18 @@ from fastapi import FastAPI
 
 from proxy.alerts.desk import AlertDesk
 from proxy.alerts.glance import AlertsGlance
+from proxy.audit.glance import AuditGlance
 from proxy.audit.place import archive_place
+from proxy.client.token import control_token, metrics_token
 from proxy.console.app import create_console
 from proxy.console.metrics import MetricsDoor
 from proxy.control.account_glance import AccountGlance, Followed, Listed
-from proxy.control.audit_glance import AuditGlance
+from proxy.control.control import Control
 from proxy.control.glance import Glance
 from proxy.control.history import History
 from proxy.control.keys import KeysControl
-from proxy.control.plane import Control
 from proxy.control.policy import PolicyShowing
 from proxy.control.rearming import RearmControl
-from proxy.control.token import control_token, metrics_token
 from proxy.drill.desk import DrillDesk
 from proxy.kill.signed import CommandDesk
 from proxy.ledger.books.schema import books_path

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from proxy.accounts.budget_keeper import VenueTime
-from proxy.accounts.metering import ASK_AGAIN_S, metering
-from proxy.accounts.venue_account import VenueAccount
 from proxy.budget.meter import Meter, Payer
+from proxy.exchange.metering import ASK_AGAIN_S, metering
+from proxy.exchange.venue_account import VenueAccount
 from proxy.host_id import host_id
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from proxy.control.exposures import leverage_of, limit_view, picture_of
 from proxy.control.history import History
-from proxy.signals.accounts import LIQUIDATION
+from proxy.signals.account_odds import LIQUIDATION
 from proxy.warden.pieces.account import AccountPieces
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.ground import Ground

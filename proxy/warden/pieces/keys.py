@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy.accounts.master_account import MasterAccount
+from proxy.exchange.master_account import MasterAccount
 from proxy.kill.exchange_keys import ExchangeKeys
 from proxy.vault.keys import ExchangeKey
 from proxy.warden.pieces.ground import Ground

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.markets import MarketKeeper
-from proxy.signals.accounts import AccountOdds
+from proxy.exchange.market_reads import MarketReads
+from proxy.signals.account_odds import AccountOdds
 from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.hours import HourFeed

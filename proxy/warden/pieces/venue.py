@@ -9,10 +9,10 @@ from typing import Any
 
 from proxy.accounts.budget_keeper import BudgetKeeper
 from proxy.accounts.keeper import AccountKeeper
-from proxy.accounts.market_payloads import Depth
 from proxy.accounts.markets import MarketKeeper
-from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
+from proxy.exchange.market_payloads import Depth
+from proxy.exchange.venue_account import VenueAccount
 from proxy.ledger.mark_keeper import MarkKeeper
 from proxy.ledger.marks import marks_path
 from proxy.signals.conditions import ConditionsKeeper

@@ -14,8 +14,8 @@ from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.protection_watch import ProtectionWatch, stop_rules
 from proxy.accounts.shares import Shares
-from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_timers import VenueTimers
+from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.desk import KillDesk
 from proxy.kill.watch import Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.accounts.events import Event, UnreadableEvent, read_event
+from proxy.exchange.events import Event, UnreadableEvent, read_event
 from proxy.venues.binance.private_stream import combined, is_expiry, key_body, read_listen_key
 from proxy.venues.binance.replies import Reply, Reported, read_reply, split_entries
 from proxy.venues.binance.routes import ROUTES, Kind, Route

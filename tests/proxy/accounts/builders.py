@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from proxy.accounts.events import AccountEvent, AlgoEvent, BalanceChange, ConfigEvent, OrderEvent, PositionChange
-from proxy.accounts.payloads import FundingRow
+from proxy.exchange.events import AccountEvent, AlgoEvent, BalanceChange, ConfigEvent, OrderEvent, PositionChange
+from proxy.exchange.payloads import FundingRow
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.snapshot import Account, OpenOrder, Position
 from tests.rules.builders import NOW

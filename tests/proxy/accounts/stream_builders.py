@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from proxy.accounts.book import Book
-from proxy.accounts.events import AccountEvent, AlgoEvent, BalanceChange, OrderEvent
 from proxy.accounts.merging import Merged, merge_survey
-from proxy.accounts.survey import Survey
+from proxy.exchange.events import AccountEvent, AlgoEvent, BalanceChange, OrderEvent
+from proxy.exchange.survey import Survey
 from rules.model import Side
 from rules.snapshot import Account, OpenOrder
 from tests.proxy.accounts.builders import (

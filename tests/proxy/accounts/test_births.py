@@ -7,9 +7,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from proxy.accounts.births import AT_ONCE, GONE_MAX, Birth, Births
-from proxy.accounts.payloads import PlacedOrder
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.waiting import GONE_S
+from proxy.exchange.payloads import PlacedOrder
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from rules.model import OrderType, Side
 from rules.snapshot import OpenOrder
 from tests.proxy.accounts.builders import a_resting_order

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.accounts.book import Book
-from proxy.accounts.events import AccountEvent
-from proxy.accounts.survey import Survey
 from proxy.accounts.told_orders import open_order
+from proxy.exchange.events import AccountEvent
+from proxy.exchange.survey import Survey
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.snapshot import Market, Position
 from tests.proxy.accounts.builders import a_config_event, a_position, a_position_change, an_account_event

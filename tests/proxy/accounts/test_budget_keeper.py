@@ -15,10 +15,10 @@ import pytest
 from redis.asyncio import Redis
 
 from proxy.accounts.budget_keeper import BudgetKeeper, Spent, VenueTime
-from proxy.accounts.troubles import VenueUnavailable
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import LIMITS_DEFAULT, Counter, Limit
 from proxy.budget.silence import BANNED, LONGEST_S, THROTTLED, Silence, Way
+from proxy.exchange.troubles import VenueUnavailable
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys

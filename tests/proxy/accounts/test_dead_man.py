@@ -15,7 +15,7 @@ import pytest
 
 from proxy.accounts import dead_man
 from proxy.accounts.dead_man import DeadMan
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.store import warden_store
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore

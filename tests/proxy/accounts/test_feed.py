@@ -9,7 +9,7 @@ import pytest
 
 from proxy.accounts import feed as feeds
 from proxy.accounts.feed import Feed
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.exchange.troubles import VenueUnavailable
 
 
 class Line:

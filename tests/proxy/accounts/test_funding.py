@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.accounts.funding import COUNTED_MAX, MOMENT_MS, MOMENTS_MAX, OVERLAP_MS, Fundings
-from proxy.accounts.payloads import FundingRow
 from proxy.accounts.shares import NOBODY, Shares
 from proxy.decoding import build
+from proxy.exchange.payloads import FundingRow
 from proxy.store.codec import plain
 from rules.model import Side
 from rules.snapshot import Account

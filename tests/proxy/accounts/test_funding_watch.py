@@ -11,9 +11,9 @@ import pytest
 
 from proxy.accounts import funding_watch
 from proxy.accounts.funding_watch import FundingWatch
-from proxy.accounts.payloads import FundingRow
 from proxy.accounts.shares import Shares
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
+from proxy.exchange.payloads import FundingRow
+from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from rules.model import Side
 from tests.proxy.accounts.builders import a_fill, a_funding, an_account_event
 from tests.support.waiting import until

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
 from proxy.accounts.key_watch import SOUND, UNKNOWN, KeyWatch
-from proxy.accounts.troubles import VenueRefused, VenueTrouble, VenueUnavailable
+from proxy.exchange.troubles import VenueRefused, VenueTrouble, VenueUnavailable
 from proxy.vault.permissions import KeyPermissions, Risk
 
 SAFE = KeyPermissions(reading=True, futures=True, withdrawals=False, transfers=False, ip_restricted=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from proxy.accounts.known_settings import KnownSettings, SettingsView
-from proxy.accounts.payloads import SymbolConfig
+from proxy.exchange.payloads import SymbolConfig
 from rules.model import MarginMode
 from rules.snapshot import SymbolSettings
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from proxy.accounts import markets
-from proxy.accounts.market_payloads import Touch
 from proxy.accounts.markets import MarketKeeper
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.exchange.market_payloads import Touch
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from rules.instrument import Instrument
 from rules.snapshot import Market
 from tests.rules.builders import NOW, an_instrument

@@ -10,9 +10,9 @@ from typing import Any
 
 from proxy.accounts import memory as memories
 from proxy.accounts.memory import BOTS_MAX, DECISIONS_MAX, Memory, empty
-from proxy.accounts.payloads import TransferRow
 from proxy.accounts.transfers import Listing
 from proxy.decoding import build
+from proxy.exchange.payloads import TransferRow
 from proxy.store.codec import dump, load, plain
 from rules.facts import AccountRecord, BotRecord, Unprotected
 from rules.model import PositionSide, Side

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from proxy.accounts.births import Birth
-from proxy.accounts.events import Event
 from proxy.accounts.findings import Activity
 from proxy.accounts.forwarded import SETTINGS_S
 from proxy.accounts.outside import GRACE_S, SUSPICIONS_MAX, UNHEARD_S_MAX, OutsideDetector
-from proxy.accounts.payloads import SymbolConfig
 from proxy.accounts.shares import Shares
+from proxy.exchange.events import Event
+from proxy.exchange.payloads import SymbolConfig
 from proxy.store.codec import plain_command
 from rules.model import (
     AdjustIsolatedMargin,

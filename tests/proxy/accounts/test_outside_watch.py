@@ -18,10 +18,10 @@ from redis.exceptions import ConnectionError as StoreGone
 from proxy.accounts import funding_watch, outside, outside_watch, settling
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside_watch import OutsideWatch
-from proxy.accounts.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
 from proxy.accounts.shares import Shares
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.audit.journal import Journal
+from proxy.exchange.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.outside import OutsideAction
 from rules.snapshot import Account, OpenOrder, Position

@@ -16,11 +16,11 @@ import pytest
 
 from proxy.accounts import memory as memories
 from proxy.accounts import record_keeper, record_store, transfer_reader
-from proxy.accounts.payloads import TransferRow
 from proxy.accounts.record_keeper import RecordKeeper
-from proxy.accounts.troubles import VenueThrottled, VenueUnavailable
 from proxy.audit.archive import Archive
 from proxy.audit.place import archive_place
+from proxy.exchange.payloads import TransferRow
+from proxy.exchange.troubles import VenueThrottled, VenueUnavailable
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.accounts.counted_orders import FINISHED_MAX
-from proxy.accounts.events import OrderEvent
 from proxy.accounts.proportions import finest, split
 from proxy.accounts.shares import NOBODY, Shares
+from proxy.exchange.events import OrderEvent
 from proxy.store.owners import order_field, trade_field
 from rules.model import OrderType, Side
 from rules.snapshot import Share

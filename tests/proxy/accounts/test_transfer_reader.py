@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from proxy.accounts import transfer_reader
-from proxy.accounts.payloads import TransferRow
 from proxy.accounts.transfer_reader import LISTED_MS, TransferReader
 from proxy.accounts.transfers import KINDS
+from proxy.exchange.payloads import TransferRow
 
 NOW_MS = 1_800_000_000_000
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.events import AccountEvent
-from proxy.accounts.payloads import TransferRow, transfer_row
 from proxy.accounts.transfers import COUNTED_MAX, KINDS, NEAR_MS, OVERLAP_MS, REASONS, Listing, Transfers, heard, listed
+from proxy.exchange.events import AccountEvent
+from proxy.exchange.payloads import TransferRow, transfer_row
 from tests.proxy.accounts.builders import an_account_event
 
 T0 = 1_000_000_000_000

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.accounts.payloads import PastOrder
 from proxy.accounts.unseen import unseen
+from proxy.exchange.payloads import PastOrder
 from rules.model import Side
 from tests.proxy.accounts.builders import a_resting_order
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_timers import CALLS_PER_MINUTE, VenueTimers
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.policy.reading import parse_policy
 from rules.kill.dead_man import in_maintenance, may_stand
 from rules.model import OrderType, PositionSide, Side

@@ -16,7 +16,7 @@ from proxy.alerts.shelf import Shelf
 from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
-from proxy.warden.pieces.alerts import build_alerts
+from proxy.warden.alerts import build_alerts
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.ground import Ground
 from proxy.warden.pieces.heart import build_heart

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import Budget, Counter, Limit
-from proxy.warden.pieces.sight import BUDGET_SHARE
+from proxy.warden.sight import BUDGET_SHARE
 from rules.kill.budget import Spend
 
 NOON = datetime(2026, 11, 27, 12, 0, 0, tzinfo=UTC)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts import venue_account
 from proxy.cli import main
 from proxy.commands.drill import _venue
+from proxy.exchange import venue_account
 from proxy.settings import Settings
 from proxy.vault.keys import ExchangeKey, Secret
 

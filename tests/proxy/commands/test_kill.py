@@ -16,12 +16,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from proxy.accounts.troubles import VenueTrouble
 from proxy.certificate.shelf import CertificateShelf
 from proxy.commands.arguments import Arguments
 from proxy.commands.kill import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
 from proxy.commands.kill_told import Telling
 from proxy.commands.settings_at_hand import settings_at_hand
+from proxy.exchange.troubles import VenueTrouble
 from proxy.kill import in_flight
 from proxy.kill.asked import Asked, asked_of, fitting
 from proxy.kill.direct import DirectHands

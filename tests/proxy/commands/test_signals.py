@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from proxy import cli
-from proxy.control import client as control_client
-from proxy.control.client import NoAnswer, Refused
+from proxy.client import asking as control_client
+from proxy.client.asking import NoAnswer, Refused
 
 TOLD: dict[str, Any] = {
     "at": "2026-11-24T09:30:00Z",

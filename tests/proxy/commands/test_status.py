@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from proxy.cli import main
+from proxy.client import asking as control_client
 from proxy.console.desk_views import ArchiveView, DeskView, FeedView
 from proxy.console.examples import DESK
-from proxy.control import client as control_client
 from tests.proxy.console.desk_double import a_bot, a_desk, an_account
 
 FEED = FeedView(state="OFF", why="", age_s=None, adopted=None, gaps_healed=0)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.venue_account import VenueAccount
 from proxy.drill.dry import DryHands, SendRefused, never_sends
+from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.hands import Reading
 from proxy.store.fence import Fence
 from proxy.vault.keys import Secret

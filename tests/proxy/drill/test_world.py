@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from proxy.demo.bot import connect
 from proxy.drill.book import CopiedBook, CopiedSymbol
 from proxy.drill.world import DrillWorld
+from proxy.practice.client import connect
 from rules.instrument import Instrument
 from rules.model import MarginMode, PositionSide
 from rules.snapshot import Account, Position

@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.accounts.metering import metering
 from proxy.budget.meter import Payer
 from proxy.budget.published import Counter, Limit
 from proxy.budget.silence import Way
+from proxy.exchange.metering import metering
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_report import Count
 from rules.kill.budget import Spend

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy.accounts.troubles import VenueUnavailable
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.troubles import VenueUnavailable
+from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.hands import Reading, VenueHands
 from proxy.vault.keys import Secret
 

@@ -19,7 +19,7 @@ from typing import Any
 from proxy.accounts import memory as memories
 from proxy.accounts.outside import OutsideDetector
 from proxy.accounts.outside_watch import Found
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.exchange.troubles import VenueUnavailable
 from proxy.kill.watch import Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders
 from proxy.signals.anomaly import AnomalyScorer

@@ -10,8 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
-from proxy.accounts.way_out_payloads import CloseReport
+from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.exchange.way_out_payloads import CloseReport
 from proxy.kill.hands import Reading
 from rules.kill.events import CancelStep, CloseStep, Fee, Fill
 from rules.kill.legs import BookLevel, LotSize, OpenLeg, OrderKind, RestingOrder

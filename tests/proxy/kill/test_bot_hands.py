@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.kill import runner
 from proxy.kill.bot_exits import exits_of_bots
 from proxy.kill.bot_hands import BotHands

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.master_account import MasterAccount
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
 from proxy.clock import utc_now
+from proxy.exchange.master_account import MasterAccount
+from proxy.exchange.troubles import VenueRefused, VenueUnavailable
 from proxy.kill.exchange_keys import KEY_OFF, NO_MASTER, OFF, STILL_ON, ExchangeKeys, key_outcome
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 import proxy.kill.job
-from proxy.accounts.troubles import VenueRefused
+from proxy.exchange.troubles import VenueRefused
 from proxy.kill.asked import Asked, asked_of
 from proxy.kill.desk import KillDesk, PressedSoFar
 from proxy.kill.jobs import job_history

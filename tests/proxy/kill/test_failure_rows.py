@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled
+from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled
 from proxy.kill import runner
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill

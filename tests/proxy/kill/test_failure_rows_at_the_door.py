@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.troubles import VenueTrouble
-from proxy.accounts.venue_account import VenueAccount
+from proxy.exchange.troubles import VenueTrouble
+from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill
 from proxy.kill.report import AccountReport

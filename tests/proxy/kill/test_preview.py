@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.market_payloads import Depth
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.exchange.market_payloads import Depth
+from proxy.exchange.troubles import VenueUnavailable
 from proxy.kill.preview import Knowledge, Preview
 from proxy.kill.roster import Roster
 from proxy.refused import ControlRefused

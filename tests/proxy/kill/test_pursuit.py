@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import proxy.kill.job
-from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import kill
 from proxy.kill.jobs import job_history

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from proxy.accounts.key_watch import KeyWatch
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
+from proxy.exchange.troubles import VenueRefused, VenueUnavailable
 from proxy.kill.desk import KillDesk
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as StoreGone
 
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.outside_watch import Found
-from proxy.accounts.troubles import VenueThrottled, VenueUnavailable
+from proxy.exchange.troubles import VenueThrottled, VenueUnavailable
 from proxy.kill.watch import Response, Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders, reading_seen
 from rules.facts import AccountRecord, Condition, Forecast, Performance

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
+from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.leases import watch
 from proxy.leases.watch import STOOD_STILL_S, LeaseWatch
 from proxy.store.embedded import EmbeddedStore

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.accounts.market_payloads import FundingRate
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
+from proxy.exchange.market_payloads import FundingRate
+from proxy.exchange.troubles import VenueRefused, VenueUnavailable
 from proxy.ledger import mark_keeper
 from proxy.ledger.mark_keeper import MarkKeeper
 from proxy.ledger.marks import KEPT, Funding, MarkBook, MarkReader, MarksUnavailable

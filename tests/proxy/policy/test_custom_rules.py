@@ -8,10 +8,10 @@ from proxy.policy.custom_rules import EXPRESSION_MAX, compile_expression
 from proxy.policy.reading import PolicyError, parse_policy
 from proxy.store.codec import build_decision, dump, load, plain_decision
 from rules.custom import CustomRule
+from rules.custom_fields import FIELDS
 from rules.decision import Enforcement, Verdict
 from rules.engine import decide
 from rules.model import Side
-from rules.picture import FIELDS
 from tests.rules.builders import (
     a_buy,
     a_cancel,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.accounts.market_payloads import MarkCandle
+from proxy.exchange.market_payloads import MarkCandle
 from proxy.signals.bars import HOUR_S, Bar, BarsRead, BarsUnreadable, bars_of, moment, read_bars
 
 HEAD = "symbol,ts,open,high,low,close,volume\n"

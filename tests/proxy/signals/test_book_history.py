@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from proxy.accounts.market_payloads import Depth
+from proxy.exchange.market_payloads import Depth
 from proxy.signals.book_history import KEPT_EVERY, NEEDED, BookHistory
 from tests.rules.builders import NOW
 

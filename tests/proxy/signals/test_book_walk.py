@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.accounts.market_payloads import Depth
+from proxy.exchange.market_payloads import Depth
 from proxy.signals.book_walk import COSTS, SIZES, forecasts, middle_of, stated, walk
 from proxy.signals.slippage import AdverseMoveForecaster
 from rules.facts import AccountRecord

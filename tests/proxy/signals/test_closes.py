@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.accounts.market_payloads import Candle
+from proxy.exchange.market_payloads import Candle
 from proxy.signals.closes import BAR_MS, BARS_KEPT, HOUR_MS, Closes
 
 DAY_MS = 1_795_478_400_000

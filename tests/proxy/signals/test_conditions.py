@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.budget import Budget
 from proxy.accounts.markets import MarketKeeper
-from proxy.accounts.troubles import VenueTrouble
-from proxy.accounts.venue_account import VenueAccount
+from proxy.budget.pace import Pace
+from proxy.exchange.troubles import VenueTrouble
+from proxy.exchange.venue_account import VenueAccount
 from proxy.signals import measuring
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.store.embedded import EmbeddedStore
@@ -82,7 +82,7 @@ class House:
 
     def may_read_all_at_once(self) -> None:
         """What five new symbols and the busiest weigh is more than a minute has."""
-        self.keeper.measuring._budget = Budget(5 * 27 + 40)
+        self.keeper.measuring._budget = Pace(5 * 27 + 40)
 
     async def listed(self) -> None:
         await self.market.publish_instruments()

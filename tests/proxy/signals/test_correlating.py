@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.market_payloads import Candle
+from proxy.exchange.market_payloads import Candle
 from proxy.signals.closes import BAR_MS, HOUR_MS
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.symbol_facts import PART_KEPT, Part, SymbolFacts

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from proxy.accounts.events import OrderEvent
+from proxy.exchange.events import OrderEvent
 from proxy.signals.book_walk import Slippage
 from proxy.signals.fills_keeper import FillsKeeper
 from rules.model import OrderType, PositionSide, Side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from proxy.accounts.market_payloads import Candle
+from proxy.exchange.market_payloads import Candle
 from proxy.signals.minute_moves import MINUTE_MS, MinuteMoves
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.accounts.market_payloads import Candle, Depth
+from proxy.exchange.market_payloads import Candle, Depth
 from proxy.signals.minute_moves import MinuteMoves
 from proxy.signals.scoreboard.card import Card, Row, card_of
 from proxy.signals.scoreboard.stated import Stated, Subject

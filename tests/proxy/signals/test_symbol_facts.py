@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.accounts.market_payloads import Candle, Depth
+from proxy.exchange.market_payloads import Candle, Depth
 from proxy.signals.closes import BAR_MS
 from proxy.signals.symbol_facts import DEPTH_BAND, EVERY_S, HISTORY_KEPT, MOVES_KEPT, PART_KEPT, Part, SymbolFacts
 from proxy.signals.volatility import Volatility

@@ -14,9 +14,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from proxy.gate.https import Greeting
 from proxy.tls.authority import KeyPair, ends_at, names_in, new_authority, new_certificate
 from proxy.tls.names import BadName, Names, names_of
-from proxy.tls.serving import Greeting
 from proxy.tls.shelf import TlsMissing, TlsShelf
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -200,7 +200,7 @@ def test_a_look_that_the_system_refuses_ends_nothing(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("proxy.tls.serving.identity_of", refused)
+        patch.setattr("proxy.gate.https.identity_of", refused)
         greeting.look()
         with pytest.raises(TlsMissing, match="PermissionError"):
             Greeting(shelf)

@@ -7,8 +7,8 @@ from itertools import product
 
 import pytest
 
-from proxy.accounts.payloads import key_permissions, parsed
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.exchange.payloads import key_permissions, parsed
+from proxy.exchange.troubles import VenueUnavailable
 from proxy.vault.contents import Contents, decode, encode
 from proxy.vault.keys import ExchangeKey, Secret
 from proxy.vault.permissions import Enrolment, KeyPermissions, KeyRefused, Risk, admit

@@ -21,10 +21,10 @@ from proxy.drill.shelf import AccountDrill, DrillReport, drill_id, keep_drill
 from proxy.severity import Severity
 from proxy.store.fence import DESK
 from proxy.store.gates import GateWord
-from proxy.warden.pieces import sight as sight_module
+from proxy.warden import sight as sight_module
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.ground import Ground
-from proxy.warden.pieces.sight import Sight
+from proxy.warden.sight import Sight
 from rules.decision import Enforcement
 from rules.facts import Score
 from rules.flow.staged_response import StagedResponse

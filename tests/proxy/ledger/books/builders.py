@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from proxy.accounts.statement_payloads import Fill, IncomeRow, NamedOrder
-from proxy.accounts.troubles import VenueTrouble
+from proxy.exchange.statement_payloads import Fill, IncomeRow, NamedOrder
+from proxy.exchange.troubles import VenueTrouble
 from proxy.ledger.books.attribution import attributed
 from proxy.ledger.books.book import LedgerBook
 from proxy.ledger.books.spans import Span

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from proxy.accounts.births import Birth
-from proxy.accounts.events import Event
-from proxy.accounts.payloads import FundingRow
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
+from proxy.exchange.events import Event
+from proxy.exchange.payloads import FundingRow
+from proxy.exchange.troubles import VenueRefused, VenueUnavailable
 from proxy.ledger.books import keeper as keepers
 from proxy.ledger.books import rows
 from proxy.ledger.books.attribution import Origin

@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.accounts.statement_payloads import Fill, IncomeRow
+from proxy.exchange.statement_payloads import Fill, IncomeRow
 from proxy.ledger.books import rows
 from proxy.ledger.books.book import INCOME, LedgerBook
 from proxy.ledger.books.reconciling import Booked, Reconciliation, Standing, reconcile

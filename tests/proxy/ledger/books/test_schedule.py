@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.accounts.statement_reads import WINDOW_MS
+from proxy.exchange.statement_reads import WINDOW_MS
 from proxy.ledger.books.schedule import (
     AGAIN_MS,
     EVERY_MS,

@@ -1,0 +1,1 @@
+"""A guard with the practice exchange behind it, on this machine: what demo, drills and benches run."""
