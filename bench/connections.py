@@ -32,7 +32,7 @@ from bench.processes import usage
 from bench.soak import GATE_RSS_MAX
 from bench.wire import Connection
 from proxy.practice.ending import ends_in_order
-from proxy.practice.world import VENUE
+from proxy.venues.binance.venue import VENUE
 
 CONNECTIONS: Final = 2_000
 ROUNDS: Final = 5

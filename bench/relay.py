@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
-import os
 import secrets
 import selectors
 import signal
@@ -37,6 +36,7 @@ from websockets.exceptions import ConnectionClosed
 
 from bench.failure import BenchFailed
 from bench.machine import machine
+from bench.processes import usage
 from proxy.clock import utc_now
 from proxy.practice.ending import ends_in_order
 from proxy.practice.world import inherited_environment
@@ -62,7 +62,6 @@ _WARM: Final = 200
 
 _START_TIMEOUT_S: Final = 90.0
 _TIMEOUT_S: Final = 30.0
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STAMP: Final = slice(6, 25)
 """Where in a message its time of sending stands: nineteen digits of nanoseconds."""
 
@@ -116,10 +115,10 @@ def measure(bots: int, rate: int, seconds: float) -> Result:
         _read_all(drained, measured, direct, _WARM)
         for bot in (*direct, *measured):
             bot.ages_us.clear()
-        before = _cpu_s(gate.pid)
+        before = usage(gate.pid).cpu_s
         publisher.run(messages, rate)
         elapsed_s = _read_all(drained, measured, direct, messages)
-        spent = _cpu_s(gate.pid) - before
+        spent = usage(gate.pid).cpu_s - before
         upstreams = publisher.upstreams()
     if upstreams != 1:
         raise BenchFailed(f"the venue saw {upstreams} connections of the guard")
@@ -378,12 +377,6 @@ def _gate(directory: Path, venue_port: int) -> Iterator[_Gate]:
             process.send_signal(signal.SIGTERM)
             process.wait(_TIMEOUT_S)
             listener.close()
-
-
-def _cpu_s(pid: int) -> float:
-    """User and system time of a process so far, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ from proxy.store.hold_script import hold_arguments, hold_keys
 from proxy.store.keys import Keys
 from proxy.store.lean.client import LeanClient
 from proxy.store.view import HoldRequest
+from rules.account import HeldOrder
 from rules.model import PositionSide, Side
-from rules.snapshot import HeldOrder
 
 ROUNDS: Final = 15
 ORDERS: Final = 320

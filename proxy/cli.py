@@ -1,4 +1,8 @@
-"""``perpguard``: one command for everything. Each part adds its own subcommand; nothing heavy is imported to parse."""
+"""``perpguard``: one command for everything.
+
+A command is a file of ``proxy.commands``, and only the one that was asked for is loaded, or all of them for the help of
+all. What ``up`` starts, gates, warden and watchdog, is put together by ``proxy.app``, which nobody else may load.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from proxy.commands import kill as kill_commands
+from proxy.commands import kill, up
 from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import SIGNALLED, USAGE_ERROR
 from proxy.core_dumps import refuse_core_dumps
 from proxy.terminal import complain
-
-USAGE_ERROR: Final = 2
-_SIGNALLED: Final = 128
-"""A shell adds the number of the signal that ended a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(given, namespace=Arguments())
     if args.command == "kill":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # A terminal that is lost ends no kill.
-        return kill_commands.run(args)  # Refuses them itself once the gates have stopped.
+        return kill.run(args)  # Refuses them itself once the gates have stopped.
     refuse_core_dumps()
     try:
         code = _run(args)
@@ -46,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command in _PROCESSES:
             raise
         complain(args.command, "interrupted")
-        return _SIGNALLED + signal.SIGINT
+        return SIGNALLED + signal.SIGINT
     except BrokenPipeError:
         if args.command in _PROCESSES:
             raise
         # Whoever read has heard enough, as `head` has. What is still buffered must not be tried again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _SIGNALLED + signal.SIGPIPE
+        return SIGNALLED + signal.SIGPIPE
     except Exception as error:
         # Loaded when something went wrong: a gate needs no archive to run.
         from proxy.commands.plain_troubles import plainly
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Arguments) -> int:
-    process = _RUN.get(args.command)
+    process = _PROCESSES.get(args.command)
     if process is not None:
         return process(args)
     code: int = importlib.import_module(_MODULES[args.command]).run(args)
@@ -98,7 +99,7 @@ def _parser_for(command: str) -> argparse.ArgumentParser:
         return _parser()
     parser, commands = _base_parser()
     if command == "kill":
-        kill_commands.add_arguments(commands)
+        kill.add_arguments(commands)
     elif command in _PROCESSES:
         _add_processes(commands)
     else:
@@ -130,7 +131,7 @@ def _take_settings_anywhere(parser: argparse.ArgumentParser) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser, commands = _base_parser()
     _add_processes(commands)
-    kill_commands.add_arguments(commands)
+    kill.add_arguments(commands)
     for command in _MODULES:
         _add_module(commands, command)
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
@@ -141,13 +142,9 @@ def _add_module(commands: argparse._SubParsersAction[argparse.ArgumentParser], c
     importlib.import_module(_MODULES[command]).add_arguments(commands)
 
 
-_CHILDREN: Final = frozenset({"gate", "warden", "watchdog"})
-_PROCESSES: Final = _CHILDREN | {"up"}
-
-
 def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands that stay."""
-    commands.add_parser("up", help="run the guard: store, warden and gates")
+    up.add_arguments(commands)
     for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
         process = commands.add_parser(name, help=f"{text} (started by 'up')")
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
@@ -164,33 +161,6 @@ def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 def _config_from_environment() -> Path | None:
     named = os.environ.get("PERPGUARD_CONFIG")
     return Path(named) if named else None
-
-
-def _up(args: Arguments) -> int:
-    from proxy.policy.reading import load_policy
-    from proxy.policy.shelf import policy_path
-    from proxy.store.fence import Fence
-    from proxy.supervision.starting import check_startable
-    from proxy.supervision.supervisor import Supervisor
-    from proxy.vault.opening import open_unambiguous
-
-    settings = args.settings
-    load_policy(settings.policy)
-    load_policy(policy_path(settings))
-    vault = open_unambiguous(settings, os.environ)
-    check_startable(settings, {key.account for key in vault.accounts()})
-    if settings.watchdog == "local":
-        vault.pair_watchdog()
-    if Fence(settings.data_dir).is_lost:
-        lost = "kill/ is gone from a data directory that has been used: the desk is stopped"
-        complain("up", lost)
-    Fence.resume(settings.data_dir)
-    passed_on = ["--data-dir", str(settings.data_dir)]
-    if args.config is not None:
-        passed_on += ["--config", str(args.config)]
-        # For what the warden starts in its turn, such as a drill.
-        os.environ["PERPGUARD_CONFIG"] = str(args.config)
-    return Supervisor(settings, passed_on, os.environ).run()
 
 
 def _gate(args: Arguments) -> int:
@@ -211,12 +181,11 @@ def _watchdog(args: Arguments) -> int:
     return run_watchdog(args.settings, guard=args.guard, name=args.name, supervisor=args.supervisor)
 
 
-_RUN: Final[Mapping[str, Callable[[Arguments], int]]] = {
-    "up": _up,
-    "gate": _gate,
-    "warden": _warden,
-    "watchdog": _watchdog,
-}
+_CHILDREN: Final[Mapping[str, Callable[[Arguments], int]]] = {"gate": _gate, "warden": _warden, "watchdog": _watchdog}
+"""What ``up`` starts. A file that one of them cannot read is for its log, with its traceback."""
+
+_PROCESSES: Final[Mapping[str, Callable[[Arguments], int]]] = {"up": up.run, **_CHILDREN}
+"""The commands that stay, and end as a signal ends them."""
 
 _MODULES: Final[Mapping[str, str]] = {
     "init": "proxy.commands.init",
@@ -244,4 +213,4 @@ _MODULES: Final[Mapping[str, str]] = {
     "certificate": "proxy.commands.certificate",
     "tls": "proxy.commands.tls",
 }
-"""Each part's own commands: ``add_arguments(subparsers)`` and ``run(args) -> int``, light to load."""
+"""The files of the other commands: each has ``add_arguments(subparsers)`` and ``run(args) -> int``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class ControlRefused(Exception):
+class Refused(Exception):
     """The request was understood and refused; the text is for the person who asked, ``reasons`` its parts where it has
     several."""
 

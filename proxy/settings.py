@@ -35,6 +35,7 @@ from proxy.person_keys import public_key
 from proxy.quiet_hours import QuietHours, zone
 from proxy.severity import Severity
 from proxy.store.embedded import embedded_url
+from proxy.venues.binance.venue import VENUE
 
 BINANCE_HOSTS: Final = {
     "fapi": "https://fapi.binance.com",
@@ -169,7 +170,7 @@ class Settings(BaseSettings):
     policy: Path = Path("configs/policies/demo.toml")
     passphrase: SecretStr | None = None
     passphrase_file: Path | None = None
-    venues: dict[str, VenueSettings] = {"binanceusdm": VenueSettings()}
+    venues: dict[str, VenueSettings] = {VENUE: VenueSettings()}
     accounts: dict[str, AccountSettings] = {}
 
     gate_host: str = "127.0.0.1"

@@ -6,10 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from rules.account import Attempt, HeldOrder
 from rules.ages import seconds
 from rules.decision import Decision
 from rules.position.reduce_only_exits import POSITION_FLIP
-from rules.snapshot import Attempt, HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 MEMORY_LINES: Final = 380
 """From here on older entries of a bot may have been forgotten.

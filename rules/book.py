@@ -11,9 +11,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
+from rules.account import Account, HeldOrder, Hold, OpenOrder
 from rules.intent import order_only_shrinks
 from rules.model import BUY, ZERO, PositionSide, Side
-from rules.snapshot import Account, HeldOrder, Hold, Market, OpenOrder, Snapshot
+from rules.snapshot import Market, Snapshot
 from rules.totals import Total, account_totals, amended_total, held_worth
 
 

@@ -11,10 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from rules.account import HeldOrder, Position
 from rules.exposure import gross_notional, held_order, order_value, worst_case
 from rules.facts import BotRecord, Condition, Performance
 from rules.model import AmendOrder, PlaceOrder
-from rules.snapshot import HeldOrder, Market, Position, Snapshot
+from rules.snapshot import Market, Snapshot
 
 Value = float | int | str | bool | datetime | None
 Entry = PlaceOrder | AmendOrder

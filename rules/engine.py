@@ -24,22 +24,18 @@ from decimal import (
 from functools import partial
 from typing import Final
 
-from rules.decision import _SEAL, BATCH_REFUSED, Breach, Cleared, Decision, Enforcement, Verdict
-from rules.exposure import held_order, leaves_at_most
+from rules.decision import _SEAL, Cleared, Decision, Enforcement, Verdict
 from rules.headroom import forced, overall_headroom, with_headroom
-from rules.intent import find_original, intent_of
-from rules.model import ENTRY, ZERO, AmendOrder, Command, Intent, PlaceOrder
+from rules.intent import intent_of
+from rules.model import ENTRY, ZERO, Command, Intent, PlaceOrder, symbol_of
 from rules.objections import RULE_FAILED, Objections, objections, ownership_objections
 from rules.overrides import overrides_for
 from rules.policy import Bound, Policy
-from rules.prices import resting_price, worst_named
 from rules.ramp import WHOLE
 from rules.resize import may_be_trimmed, trims
 from rules.rule import show_percent
-from rules.snapshot import Account, Attempt, Controls, Hold, HoldStatus, OpenOrder, Snapshot
-
-OWN_HOLD: Final = "own"
-"""Names the holds a batch makes for its own earlier items while it is judged in sequence."""
+from rules.sequence import after, fell_together
+from rules.snapshot import Controls, Snapshot
 
 # Entered as it is: a copy of it, as ``localcontext`` makes, takes longer than a rule. Only its flags ever change, and
 # nobody reads them.
@@ -104,7 +100,7 @@ def _decide_batch(commands: Sequence[Command], snapshot: Snapshot, policy: Polic
     stays = [place for place in range(len(commands)) if place not in fallen]
     again = dict(zip(stays, _in_sequence([commands[place] for place in stays], running, policy), strict=True))
     return tuple(
-        _fell_together(each, first) if each.intent is Intent.ENTRY and each.verdict is Verdict.ALLOW else each
+        fell_together(each, first) if each.intent is Intent.ENTRY and each.verdict is Verdict.ALLOW else each
         for each in (again.get(place, decision) for place, decision in enumerate(decisions))
     )
 
@@ -115,7 +111,7 @@ def _in_sequence(commands: Sequence[Command], snapshot: Snapshot, policy: Policy
         bound = _bound(command, snapshot, policy)
         decision = _judge(command, snapshot, policy, bound)
         decisions.append(decision)
-        snapshot = _after(decision, snapshot, bound)
+        snapshot = after(decision, snapshot, bound)
     return decisions
 
 
@@ -138,7 +134,7 @@ def _bound(command: Command, snapshot: Snapshot, policy: Policy) -> Bound:
         policy.bound_to,
         account=snapshot.account.name if snapshot.account is not None else None,
         bot=snapshot.bot,
-        symbol=getattr(command, "symbol", None),
+        symbol=symbol_of(command),
     )
     try:
         return bound_to(ramp=_ramp(snapshot))
@@ -241,77 +237,3 @@ def _trimmed(
     again = _judge(replace(asked, quantity=largest), snapshot, policy, bound)
     assert again.verdict is Verdict.ALLOW, "the headroom did not pass"  # noqa: S101 - an argument of safety
     return replace(again, trimmed_from=asked.quantity, trimmed_by=decision.breaches)
-
-
-def _after(decision: Decision, snapshot: Snapshot, bound: Bound) -> Snapshot:
-    """The snapshot as the next item of a batch must see it: this entry held, its message counted; this exit resting."""
-    if decision.verdict is Verdict.DENY:
-        return snapshot
-    if decision.intent is Intent.EXIT:
-        return _with_exit(decision.effective, snapshot)
-    if decision.intent is not Intent.ENTRY:
-        return snapshot
-    order = held_order(decision.effective, snapshot)
-    orders = (order,) if order is not None else ()
-    hold = Hold(
-        hold_id=OWN_HOLD,
-        bot=snapshot.bot,
-        sequence=len(snapshot.holds),
-        status=HoldStatus.PENDING,
-        orders=orders,
-    )
-    # A batch may name several symbols, and amend besides: each message is counted in its own buckets alone.
-    counted = {rule.allowance(decision.effective).scope for rule in bound.rates}
-    tokens = {scope: balance - 1 if scope in counted else balance for scope, balance in snapshot.tokens.items()}
-    tried = Attempt(at=snapshot.now, hold_id=OWN_HOLD, orders=orders)
-    return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens, attempts=(*snapshot.attempts, tried))
-
-
-def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:
-    if snapshot.account is None:
-        return snapshot
-    if isinstance(command, AmendOrder):
-        return _with_amended(command, snapshot, snapshot.account)
-    if not isinstance(command, PlaceOrder):
-        return snapshot
-    resting = OpenOrder(
-        symbol=command.symbol,
-        side=command.side,
-        position_side=command.position_side,
-        order_type=command.order_type,
-        leaves_quantity=command.quantity,
-        price=resting_price(command, command.side, snapshot.markets.get(command.symbol)),
-        trigger_price=command.trigger_price,
-        reduce_only=True,
-        close_position=command.close_position,
-        order_id=OWN_HOLD,
-        client_order_id=command.client_order_id or "",
-        bot=snapshot.bot,
-    )
-    account = replace(snapshot.account, open_orders=(*snapshot.account.open_orders, resting))
-    return replace(snapshot, account=account)
-
-
-def _with_amended(amend: AmendOrder, snapshot: Snapshot, account: Account) -> Snapshot:
-    """An amended exit counts as the larger of the old and the new order, at the price that others would meet first."""
-    original = find_original(amend, snapshot)
-    if original is None:
-        return snapshot
-    price = resting_price(amend, original.side, snapshot.markets.get(amend.symbol))
-    amended = replace(
-        original,
-        leaves_quantity=leaves_at_most(amend, original),
-        price=worst_named(replace(amend, price=price), snapshot) if price is not None else None,
-    )
-    orders = tuple([amended if order is original else order for order in account.open_orders])
-    return replace(snapshot, account=replace(account, open_orders=orders))
-
-
-def _fell_together(decision: Decision, first: Breach) -> Decision:
-    breach = Breach(
-        rule_id=first.rule_id,
-        code=BATCH_REFUSED,
-        message=f"another entry of this batch was refused: {first.code}",
-        level=first.level,
-    )
-    return replace(decision, verdict=Verdict.DENY, breaches=(breach,))

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from rules.account import Amendment, HeldOrder, OpenOrder
 from rules.book import Exposure, account_book
 from rules.intent import find_original, is_guaranteed_exit, is_post_only, joins_queue, order_only_shrinks
 from rules.model import ZERO, AmendOrder, Command, PlaceOrder, PositionSide, Side
-from rules.snapshot import Amendment, HeldOrder, OpenOrder, Snapshot
+from rules.snapshot import Snapshot
 from rules.totals import held_worth
 
 

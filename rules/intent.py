@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
+from rules.account import OpenOrder
 from rules.model import (
     AdjustIsolatedMargin,
     AmendOrder,
@@ -26,7 +27,7 @@ from rules.model import (
     Side,
     TimeInForce,
 )
-from rules.snapshot import OpenOrder, Snapshot
+from rules.snapshot import Snapshot
 
 _BOTH: Final = PositionSide.BOTH
 _POST_ONLY: Final = (TimeInForce.GTX, TimeInForce.RPI)

@@ -40,6 +40,10 @@ class PositionSide(StrEnum):
     SHORT = "SHORT"
 
 
+LegKey = tuple[str, PositionSide]
+"""Symbol and position side: what a leg of an account is known by."""
+
+
 class OrderType(StrEnum):
     """Order types of FIX and the venues. All but LIMIT and MARKET are conditional."""
 
@@ -212,6 +216,15 @@ Command = (
     | ArmDeadMan
 )
 """Everything that can change an account. Reads and stream keys never reach the judge."""
+
+
+def symbol_of(command: Command) -> str | None:
+    """The symbol a command names; ``None`` where it is about the whole account, or cancels by an id alone.
+
+    It is asked for of every order: an attribute that may be missing is found faster than the type of the command.
+    """
+    symbol: str | None = getattr(command, "symbol", None)
+    return symbol
 
 
 ENTRY: Final = (PlaceOrder, AmendOrder)

@@ -16,11 +16,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from rules.account import Account, OpenOrder, Position
 from rules.facts import Unprotected
 from rules.intent import order_only_shrinks
 from rules.model import ZERO, OrderType, Side
 from rules.prices import is_through
-from rules.snapshot import Account, OpenOrder, Position
 
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
 

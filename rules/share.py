@@ -11,11 +11,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from rules.account import Account, HeldOrder, OpenOrder, Position, Share
 from rules.book import Book, Standing, account_book, book_of
 from rules.exposure import held_order
 from rules.intent import order_only_shrinks
 from rules.model import ZERO, Command, PlaceOrder, PositionSide
-from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Share, Snapshot
+from rules.snapshot import Snapshot
 
 NOBODY: Final = ""
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from rules.account import Account, HeldOrder, OpenOrder, Position
 from rules.intent import order_only_shrinks
 from rules.model import BUY, ZERO, Side
-from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position
+from rules.snapshot import Market
 
 
 class Total:

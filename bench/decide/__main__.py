@@ -27,12 +27,13 @@ from bench.failure import BenchFailed
 from bench.machine import machine
 from proxy.policy.reading import load_policy
 from proxy.store.codec import build_snapshot, load
+from rules.account import HeldOrder, Hold, HoldStatus
 from rules.catalog import CATALOG
 from rules.decision import Verdict
 from rules.engine import decide
 from rules.model import OrderType, PlaceOrder, PositionSide, Side, TimeInForce
 from rules.policy import Policy
-from rules.snapshot import HeldOrder, Hold, HoldStatus, Snapshot
+from rules.snapshot import Snapshot
 
 HERE: Final = Path(__file__).parent
 DECISIONS: Final = 2000

@@ -22,12 +22,12 @@ from bench.machine import machine, percentile, today
 from bench.path.generator import BadAnswer
 from bench.path.guarded import NAME, PathWorld
 from bench.path.measuring import Generator, Mode, Way, generator, make_ready, measure, refused_of
-from bench.path.processes import family, pin, two_cores
 from bench.path.report import DIRECT, TLS, YARDSTICK, as_json, as_summary, as_table, put_into
 from bench.path.sockets import placed_over_a_socket
 from bench.path.stages import stages_us
 from bench.path.ways.programs import MITMDUMP, find_haproxy, find_mitmdump, find_nginx, haproxy, mitmproxy, nginx, usual
 from bench.path.ways.proxy import DidNotStart
+from bench.processes import family, pin, two_cores
 from proxy.practice.ending import ends_in_order
 from proxy.practice.world import WorldFailed
 

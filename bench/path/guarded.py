@@ -21,6 +21,7 @@ from proxy.clock import utc_now
 from proxy.practice.world import World
 from proxy.tls.names import names_of
 from proxy.tls.shelf import TlsShelf
+from proxy.vault.vault import Vault
 
 NAME: Final = "guard.localhost"
 BOTS: Final = 32
@@ -84,9 +85,10 @@ class PathWorld(World):
         """How many orders have come to the upstream."""
         return int(httpx.get(f"{self.upstream}/bench/count", trust_env=False).raise_for_status().json()["orders"])
 
-    def _start_exchange(self) -> str:
+    def start_exchange(self) -> str:
+        """See ``World.start_exchange``: the upstream before it is the guard's venue."""
         # The account stands as the guard is to find it, and the upstream between them, before the guard starts.
-        exchange = super()._start_exchange()
+        exchange = super().start_exchange()
         with Owner(exchange, self.exchange_key, self.exchange_secret) as owner:
             self.terms = owner.fill()
             templates = owner.example(self.terms)
@@ -108,12 +110,14 @@ class PathWorld(World):
         process.stdin.flush()
         return int(process.stdout.readline())
 
-    def _fill_vault(self) -> None:
-        super()._fill_vault()
+    def fill_vault(self, vault: Vault) -> None:
+        """See ``World.fill_vault``; and what the second door shows."""
+        super().fill_vault(vault)
         TlsShelf(self.data_dir).begin(names_of(NAME), utc_now())  # `perpguard tls init`
 
-    def _start_guard(self) -> tuple[str, str]:
-        places = super()._start_guard()
+    def start_guard(self) -> tuple[str, str]:
+        """See ``World.start_guard``."""
+        places = super().start_guard()
         assert self._guard is not None and self._guard.stdout is not None
         self.https = f"https://{NAME}:{urlsplit(self._guard.stdout.readline().split()[1]).port}"
         return places

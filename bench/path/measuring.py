@@ -17,7 +17,7 @@ from bench.machine import percentile
 from bench.path.generator import GO, Job, Result
 from bench.path.guarded import ended, started
 from bench.path.orders import Key, Terms
-from bench.path.processes import cpu_s, rss_mib
+from bench.processes import cpu_s, rss_mib
 
 REFUSED_MAX: Final = 0.01
 """A part of the orders: with more than that and more than one refused, it is not an order's way that is measured."""

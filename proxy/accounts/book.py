@@ -20,13 +20,14 @@ from proxy.accounts.legs import Leg
 from proxy.accounts.lineage import BORN_MAX
 from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting_order
 from proxy.exchange.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
-from proxy.exchange.survey import LegKey, OrderKey
+from proxy.exchange.survey import OrderKey
 from proxy.recent import Recent
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
 from proxy.venues.binance.client_ids import is_guards
+from rules.account import Account, OpenOrder, Position
 from rules.instrument import MARGIN_ASSET, PAR_ASSETS, moves_balance
-from rules.model import MarginMode, PositionSide
-from rules.snapshot import Account, Market, OpenOrder, Position
+from rules.model import LegKey, MarginMode, PositionSide
+from rules.snapshot import Market
 
 ENDED_MAX: Final = 10_000
 """Orders that are over and still remembered."""

@@ -18,11 +18,12 @@ from proxy.accounts.births import Birth
 from proxy.accounts.book import Book
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.merging import Merged, merge_survey
-from proxy.exchange.events import Event
-from proxy.exchange.survey import Survey
+from proxy.exchange.events import AlgoEvent, Event, OrderEvent
+from proxy.exchange.survey import OrderKey, Survey
 from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.warden_store import Published, WardenStore
-from rules.snapshot import Account, FundingMark, Market, OpenOrder, Position, Share
+from rules.account import Account, FundingMark, OpenOrder, Position, Share
+from rules.snapshot import Market
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -81,6 +82,9 @@ class Outside(Protocol):
     def saw(self, event: Event, known: bool) -> None:
         """``known``: a hold was waiting for the order, it was in the book already, or it is the guard's own."""
 
+    def own(self, key: OrderKey) -> None:
+        """A hold was waiting for this order: it is the guard's, whoever saw it first."""
+
     def mode(self, hedged: bool) -> None:
         """The position mode, as a survey read it."""
 
@@ -121,6 +125,7 @@ class Bookkeeper:
         self._pending = NOTHING
         self._owners: dict[str, str] = {}
         self._unsaid: list[tuple[Event, bool, int | None]] = []
+        self._surveyed: list[tuple[OrderKey, int]] = []
         self._as_of: datetime | None = None
         self._reading = 0
         self.unreported = False
@@ -182,6 +187,7 @@ class Bookkeeper:
             # However long the reads took, what the stream has vouched for since is not undone.
             if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
+            self._surveyed += [(key, len(self._pending.taken) + at) for at, key in enumerate(merged.taken)]
             self._pending = self._pending.then(merged.conversion)
             if self._shares is not None and not self.book.unsettled():
                 # While the fills and the quantity of a leg disagree, nobody can say whose the difference is.
@@ -271,7 +277,16 @@ class Bookkeeper:
         self._pending = self._pending.without(conversion)
         for event, known, place in self._unsaid[:said]:
             if self._outside is not None:
-                self._outside.saw(event, known or (place is not None and done.matched[place]))
+                held = place is not None and done.matched[place]
+                self._outside.saw(event, known or held)
+                if held and isinstance(event, OrderEvent):
+                    self._outside.own((event.symbol, event.order_id, False))
+                elif held and isinstance(event, AlgoEvent):
+                    self._outside.own((event.symbol, event.algo_id, True))
+        for key, place in self._surveyed:
+            if self._outside is not None and done.matched[place]:
+                self._outside.own(key)
+        self._surveyed.clear()
         later = self._unsaid[said:]
         taken = len(conversion.taken)
         self._unsaid = [(event, known, None if place is None else place - taken) for event, known, place in later]

@@ -22,10 +22,10 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import WardenStore
 from proxy.venues.binance.route import BUDGET_HOST
 from proxy.venues.binance.usage import KILL_PRICES
+from rules.account import Account
 from rules.instrument import Instrument
 from rules.kill.budget import cost_of_killing, exceeds, reserve
 from rules.kill.settings import Reserve
-from rules.snapshot import Account
 
 log = logging.getLogger("perpguard.accounts")
 

@@ -10,7 +10,7 @@ from typing import Final
 from proxy.accounts.proportions import trimmed
 from proxy.exchange.events import OrderEvent
 from proxy.recent import Recent
-from rules.snapshot import OpenOrder
+from rules.account import OpenOrder
 
 FINISHED_MAX: Final = 10_000
 """Finished orders whose late or repeated events are still recognised."""
@@ -18,8 +18,8 @@ FINISHED_MAX: Final = 10_000
 PRICE_STEP: Final = Decimal("1e-18")
 """Twelve digits more than any quantity moves: rounding an average stays far below the eighth digit of money."""
 
-OrderKey = tuple[str, str]
-"""Symbol and the venue's order id: Binance numbers the orders of each symbol by themselves."""
+PlainOrderKey = tuple[str, str]
+"""Symbol and the venue's id of a plain order: Binance numbers those of each symbol by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +42,10 @@ class CountedOrders:
     """The orders of one account."""
 
     def __init__(self) -> None:
-        self._open: dict[OrderKey, Counted] = {}
-        self._finished: Recent[OrderKey, Counted] = Recent(FINISHED_MAX)
+        self._open: dict[PlainOrderKey, Counted] = {}
+        self._finished: Recent[PlainOrderKey, Counted] = Recent(FINISHED_MAX)
 
-    def of(self, key: OrderKey) -> Counted:
+    def of(self, key: PlainOrderKey) -> Counted:
         """What is counted of an order, nothing of one that was never heard of."""
         return self._open.get(key) or self._finished.get(key) or _NOTHING
 
@@ -57,7 +57,7 @@ class CountedOrders:
             if order.filled_quantity
         }
 
-    def remember(self, key: OrderKey, counted: Counted, *, still_open: bool) -> None:
+    def remember(self, key: PlainOrderKey, counted: Counted, *, still_open: bool) -> None:
         """An order that is finished stays so, whatever is told late."""
         if still_open and key not in self._finished:
             self._open[key] = counted
@@ -65,13 +65,13 @@ class CountedOrders:
             self._open.pop(key, None)
             self._finished.put(key, counted)
 
-    def finish_all_but(self, keys: Collection[OrderKey]) -> None:
+    def finish_all_but(self, keys: Collection[PlainOrderKey]) -> None:
         """Every other order is over."""
         for key in [key for key in self._open if key not in keys]:
             self.remember(key, self._open[key], still_open=False)
 
 
-def key_of(order: OpenOrder | OrderEvent) -> OrderKey:
+def key_of(order: OpenOrder | OrderEvent) -> PlainOrderKey:
     """What an order is known by."""
     return order.symbol, order.order_id
 

@@ -16,7 +16,7 @@ from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.timers import DeadManTimer
-from rules.snapshot import OpenOrder
+from rules.account import OpenOrder
 
 log = logging.getLogger("perpguard.accounts")
 

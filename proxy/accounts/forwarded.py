@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from proxy.recent import Recent
-from rules.snapshot import HeldOrder
+from rules.account import HeldOrder
 
 Explanation = tuple[str, ...]
 

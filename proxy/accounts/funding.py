@@ -16,7 +16,7 @@ from typing import Final
 from proxy.accounts.shares import Shares, Weights
 from proxy.exchange.events import AccountEvent
 from proxy.exchange.payloads import FundingRow
-from rules.snapshot import CountedFunding, FundingMark
+from rules.account import CountedFunding, FundingMark
 
 FUNDING: Final = "FUNDING_FEE"
 

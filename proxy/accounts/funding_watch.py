@@ -19,7 +19,7 @@ from proxy.exchange.events import AccountEvent
 from proxy.exchange.payloads import FundingRow
 from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.exchange.venue_account import FUNDINGS_MAX
-from rules.snapshot import Account, FundingMark
+from rules.account import Account, FundingMark
 
 log = logging.getLogger("perpguard.accounts")
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from proxy.accounts.bookkeeper import Bookkeeper
@@ -29,8 +30,8 @@ from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.exchange.venue_account import VenueAccount
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.warden_store import EpochLost, WardenStore
-from rules.snapshot import Account, HoldStatus
+from proxy.store.warden_store import AgedHold, EpochLost, WardenStore
+from rules.account import Account, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -51,12 +52,20 @@ VOUCH_EVERY_S: Final = 10.0
 RETRY_S: Final = 0.2
 
 
+class FeedStatus(StrEnum):
+    """Whether an account's private stream is unbroken, in doubt, or there is none and surveys are all."""
+
+    LIVE = "LIVE"
+    STALE = "STALE"
+    OFF = "OFF"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """An account's feed for people. ``state`` is LIVE, STALE (``why`` says so) or OFF; ``age_s`` is the venue's last
-    sign of life. ``adopted`` is what the first survey found, ``gaps_healed`` counts what surveys put right."""
+    """An account's feed for people. ``why`` says why it is STALE; ``age_s`` is the venue's last sign of life.
+    ``adopted`` is what the first survey found, ``gaps_healed`` counts what surveys put right."""
 
-    state: str
+    state: FeedStatus
     why: str
     age_s: float | None
     adopted: dict[str, Any] | None
@@ -128,7 +137,7 @@ class AccountKeeper:
     @property
     def view(self) -> FeedState:
         """The feed, for the console."""
-        state = "OFF" if self.feed is None else "STALE" if self._books.stale else "LIVE"
+        state = FeedStatus.OFF if self.feed is None else FeedStatus.STALE if self._books.stale else FeedStatus.LIVE
         return FeedState(
             state=state,
             why=self._why,
@@ -190,7 +199,7 @@ class AccountKeeper:
         """
         self._plan.begin_whole()
         doubts, live = self._doubts, self.feed is None or self.feed.connected
-        began_us, since = await self._clock.now_us(), time.monotonic() - SETTLE_LAG_S
+        (_, began_us), since = await self._timed_holds(), time.monotonic() - SETTLE_LAG_S
         answer = await self._asked(began_us)
         survey = await self._hands.survey(self._now())
         self.loss.check()
@@ -211,7 +220,7 @@ class AccountKeeper:
         base = self._books.account
         if base is None:
             return
-        began_us, since = await self._clock.now_us(), time.monotonic() - SETTLE_LAG_S
+        (_, began_us), since = await self._timed_holds(), time.monotonic() - SETTLE_LAG_S
         answer = await self._asked(began_us)
         survey = await self._hands.survey_symbols(symbols, base)
         over = await self._covered(answer.resolved, symbols)
@@ -225,6 +234,16 @@ class AccountKeeper:
         """What the venue says of holds of unknown fate; nothing while their times are doubted: what was filled would be
         missed."""
         return Answer() if self._clock.is_doubted else await self._unresolved.ask(self.name, now_us)
+
+    async def _timed_holds(self) -> tuple[Sequence[AgedHold], int]:
+        """The holds, and the store's time in microseconds after they were read. Where its clock went back, their times
+        are doubted, and forgotten once nothing of them can be under way."""
+        if not self.loss.stands:  # Else they are waited for anew, and forgotten with the others.
+            await self._clock.forget_doubted()
+        holds = await self._store.holds(self.name)
+        now_us = await self._store.now_us()
+        self._clock.heed(holds, now_us)
+        return holds, now_us
 
     def _turned_back(self, now_us: int) -> None:
         self._unresolved.begin_anew()
@@ -356,9 +375,8 @@ class AccountKeeper:
         """Holds of unknown fate, and acknowledged ones the stream has not turned into orders."""
         if self.loss.stands:
             return  # Another clock may have timed them: a filled order would be missed.
-        now_us = await self._clock.now_us()
+        holds, now_us = await self._timed_holds()
         before_us = now_us - int(LINGER_MAX_S * 1e6)
-        holds = await self._store.holds(self.name)
         for aged in holds:
             if aged.hold.status is HoldStatus.ACCEPTED and aged.at_us < before_us:
                 self._plan.moved({order.symbol for order in aged.hold.orders})

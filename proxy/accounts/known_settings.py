@@ -10,8 +10,8 @@ from typing import Final
 
 from proxy.exchange.payloads import SymbolConfig
 from proxy.recent import Recent
+from rules.account import SymbolSettings
 from rules.model import MarginMode
-from rules.snapshot import SymbolSettings
 
 SYMBOLS_MAX: Final = 10_000
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.exchange.events import AlgoEvent, OrderEvent
 from proxy.recent import Recent
-from rules.snapshot import OpenOrder
+from rules.account import OpenOrder
 
 BORN_MAX: Final = 10_000
 """Triggered orders remembered; the oldest is forgotten, long after it filled."""

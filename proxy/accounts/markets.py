@@ -88,6 +88,11 @@ class MarketKeeper:
         self.markets: dict[str, Market] = {}
         self.instruments: dict[str, Instrument] = {}
 
+    @property
+    def priced_at(self) -> datetime | None:
+        """When the newest of the mark prices was asked for; ``None`` before any was read."""
+        return max((market.as_of for market in self.markets.values()), default=None)
+
     async def run(self) -> None:
         """Publish for ever. While the venue or the store is away prices age, and gates refuse entries by their age."""
         async with asyncio.TaskGroup() as loops:

@@ -20,8 +20,9 @@ from proxy.accounts.track import Track, begun
 from proxy.accounts.track import performance as performance_of
 from proxy.accounts.transfers import Listing, Transfers
 from proxy.exchange.events import AccountEvent, AlgoEvent, OrderEvent
+from rules.account import Account
 from rules.facts import AccountRecord, BotRecord, Forecast, Holding, Unprotected
-from rules.snapshot import Account, Market
+from rules.snapshot import Market
 
 BOTS_MAX: Final = 1_000
 """Bots of one account that are remembered; beyond it, new ones are not."""

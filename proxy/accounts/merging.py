@@ -14,8 +14,8 @@ from proxy.accounts.book import Book, Resting
 from proxy.accounts.legs import Leg
 from proxy.exchange.survey import OrderKey, Survey
 from proxy.store.conversion import Conversion, Taken
+from rules.account import OpenOrder, Position
 from rules.intent import order_only_shrinks
-from rules.snapshot import OpenOrder, Position
 
 NEWS_MAX_MS: Final = 1_000
 """How long an event may be on its way: what changed longer ago than this and the stream has not told was not heard."""
@@ -23,9 +23,11 @@ NEWS_MAX_MS: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """What a survey changed. ``healed`` says in words what the stream had told otherwise, or not at all."""
+    """What a survey changed. ``taken`` are the orders that its conversion takes, in that order; ``healed`` says in
+    words what the stream had told otherwise, or not at all."""
 
     conversion: Conversion
+    taken: tuple[OrderKey, ...]
     healed: tuple[str, ...]
 
 
@@ -39,28 +41,29 @@ def merge_survey(book: Book, survey: Survey, since: float) -> Merged:
     else:
         book.surveyed = survey.account
     book.surveyed_balance(survey.wallets, survey.unrealised, since)
-    return Merged(conversion=Conversion(taken=_taken(book, survey)), healed=() if first else tuple(healed))
+    taken = _taken(book, survey)
+    return Merged(
+        conversion=Conversion(taken=tuple(taken.values())), taken=tuple(taken), healed=() if first else tuple(healed)
+    )
 
 
-def _taken(book: Book, survey: Survey) -> tuple[Taken, ...]:
+def _taken(book: Book, survey: Survey) -> dict[OrderKey, Taken]:
     """Orders whose holds nobody has told to go yet. Only of those that stand in the book: a name that an order left
     behind may already be held for another. An exit has no hold; one of its name is another order's."""
-    found = []
+    found = {}
     for order in survey.account.open_orders:
         resting = book.orders.get(key_of(order))
         if resting is None or resting.taken or not survey.covers(order.symbol):
             continue
         resting.taken = True
         if not order_only_shrinks(order):
-            found.append(
-                Taken(
-                    symbol=order.symbol,
-                    side=order.side,
-                    conditional=order.order_type.is_conditional,
-                    client_order_id=order.client_order_id,
-                )
+            found[key_of(order)] = Taken(
+                symbol=order.symbol,
+                side=order.side,
+                conditional=order.order_type.is_conditional,
+                client_order_id=order.client_order_id,
             )
-    return tuple(found)
+    return found
 
 
 def key_of(order: OpenOrder) -> OrderKey:

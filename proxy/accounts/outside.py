@@ -23,8 +23,8 @@ from proxy.exchange.events import LIQUIDATION_PREFIXES, AccountEvent, AlgoEvent,
 from proxy.exchange.payloads import SymbolConfig
 from proxy.exchange.survey import OrderKey
 from proxy.recent import Recent
-from rules.model import MarginMode, PositionSide
-from rules.snapshot import HeldOrder, OpenOrder, Position
+from rules.account import HeldOrder, OpenOrder, Position
+from rules.model import LegKey, MarginMode, PositionSide
 
 GRACE_S: Final = 2.0
 """How long what the guard wrote ahead may trail the venue's own event. With the reads' pace it stays under 5 s."""
@@ -72,7 +72,7 @@ class Counted(Protocol):
         """The signed position of a leg."""
         ...
 
-    def legs(self) -> Iterable[tuple[str, PositionSide]]:
+    def legs(self) -> Iterable[LegKey]:
         """Every leg that ever moved."""
         ...
 
@@ -156,6 +156,11 @@ class OutsideDetector:
                 self._account(event, at)
             case ConfigEvent():
                 self._config(event, at)
+
+    def own(self, key: OrderKey) -> None:
+        """A hold of the guard stood behind this order, which is proof of itself: a survey may have shown it before its
+        event came, and long before what the gate wrote ahead is heard."""
+        self._settle(key)
 
     def surveyed(self, orders: Iterable[OpenOrder], at: float) -> None:
         """The venue shows these orders; nobody may have announced them."""

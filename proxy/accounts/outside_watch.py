@@ -25,13 +25,14 @@ from proxy.accounts.settling import Settling
 from proxy.accounts.shares import Shares
 from proxy.exchange.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.exchange.payloads import FundingRow, SymbolConfig
+from proxy.exchange.survey import OrderKey
 from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.venues.binance.client_ids import is_guards
+from rules.account import Account, FundingMark, HeldOrder, OpenOrder, Position, Share
 from rules.outside import OutsideAction
-from rules.snapshot import Account, FundingMark, HeldOrder, OpenOrder, Position, Share
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -190,6 +191,10 @@ class OutsideWatch:
         self._detector.saw(event, self._is_known(event, known), time.monotonic())
         if self._detector.settings is not before:
             self.changed()
+
+    def own(self, key: OrderKey) -> None:
+        """A hold of the guard stood behind this order: it is no stranger's, whatever was heard of it, and when."""
+        self._detector.own(key)
 
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
         """The account's whole book after a survey. The first one is taken as it is, but for what an earlier warden knew

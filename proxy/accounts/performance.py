@@ -18,10 +18,11 @@ from typing import Final
 from proxy.accounts.recount import Recount, counted, put, read
 from proxy.accounts.shares import NOBODY
 from proxy.accounts.track import Total, Track, begun, moved, realised, told
+from rules.account import Account, Share
 from rules.facts import Holding
 from rules.instrument import moves_balance
 from rules.model import PositionSide
-from rules.snapshot import Account, Market, Share
+from rules.snapshot import Market
 
 FEE_RATE_WORST: Final = Decimal("0.0005")
 """Charged on what a bot traded at a fee that is not known: Binance USD-M's taker fee without any discount (0.0500 %,

@@ -16,19 +16,17 @@ from typing import Final, Protocol
 
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
+from rules.account import Account, Position
 from rules.decision import Enforcement
 from rules.facts import Unprotected
-from rules.model import PositionSide
+from rules.model import LegKey
 from rules.policy import Policy
 from rules.position.protective_stop import ProtectiveStop
 from rules.protection import stops_of, unprotected
-from rules.snapshot import Account, Position
 
 log = logging.getLogger("perpguard.accounts")
 
 TICK_S: Final = 0.25
-
-LegKey = tuple[str, PositionSide]
 
 
 class Response(Protocol):

@@ -39,9 +39,10 @@ from proxy.recent import Recent
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
+from rules.account import Account
 from rules.facts import AccountRecord, Forecast, Unprotected
 from rules.instrument import MARGIN_ASSET
-from rules.snapshot import Account, Market
+from rules.snapshot import Market
 
 log = logging.getLogger("perpguard.accounts")
 

@@ -18,9 +18,9 @@ from proxy.accounts.shares import Shares
 from proxy.accounts.unseen import DATED_LATER_MAX_MS, unseen
 from proxy.exchange.events import Event, OrderEvent
 from proxy.exchange.payloads import PastOrder
-from proxy.exchange.survey import LegKey
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from rules.snapshot import Account, OpenOrder, Position
+from rules.account import Account, OpenOrder, Position
+from rules.model import LegKey
 
 log = logging.getLogger("perpguard.accounts")
 

@@ -17,17 +17,17 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
-from proxy.accounts.counted_orders import PRICE_STEP, CountedOrders, OrderKey, key_of, price_of
+from proxy.accounts.counted_orders import PRICE_STEP, CountedOrders, PlainOrderKey, key_of, price_of
 from proxy.accounts.lineage import BORN_MAX, Lineage
 from proxy.accounts.proportions import finest, signed_split, split, trimmed
 from proxy.exchange.events import LIQUIDATION_PREFIXES, AlgoEvent, Event, OrderEvent
 from proxy.recent import Recent
 from proxy.store.owners import order_field, trade_field
 from proxy.venues.binance.values import GUARD_ID_PREFIX
+from rules.account import Account, OpenOrder, Position, Share
 from rules.instrument import PAR_ASSETS
 from rules.intent import closes_leg
-from rules.model import PositionSide
-from rules.snapshot import Account, OpenOrder, Position, Share
+from rules.model import LegKey, PositionSide
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -43,7 +43,6 @@ _QUOTE_ASSETS: Final = frozenset({"", *PAR_ASSETS})
 Weights = Mapping[str, Mapping[str, Decimal]]
 """What every bot holds of every symbol, signed, both legs together: symbol to bot to quantity."""
 
-_Leg = tuple[str, PositionSide]
 _Key = tuple[str, str, PositionSide]
 
 
@@ -52,7 +51,7 @@ class _Fill:
     """What an order filled since it was last seen. ``signed`` is negative for a sale; one that ``reduces`` can only
     shrink its leg. ``unpriced`` is the worth of what of it was traded at an unknown fee."""
 
-    leg: _Leg
+    leg: LegKey
     signed: Decimal
     price: Decimal
     fee: Decimal
@@ -94,8 +93,8 @@ class Shares:
         self._shares: dict[_Key, Share] = {}
         self._counted = CountedOrders()
         self._lineage = Lineage()
-        self._bots: dict[OrderKey, str] = {}
-        self._unowned: Recent[OrderKey, _Fill] = Recent(BORN_MAX)
+        self._bots: dict[PlainOrderKey, str] = {}
+        self._unowned: Recent[PlainOrderKey, _Fill] = Recent(BORN_MAX)
 
     def all(self) -> tuple[Share, ...]:
         """Every share that is open or has earned or paid anything, in a fixed order."""
@@ -110,7 +109,7 @@ class Shares:
         """The sum of a leg's shares: its position."""
         return sum((share.quantity for share in self._of_leg((symbol, position_side))), Decimal(0))
 
-    def legs(self) -> set[tuple[str, PositionSide]]:
+    def legs(self) -> set[LegKey]:
         """Every leg somebody has, or had, a share of."""
         return {(share.symbol, share.position_side) for share in self._shares.values()}
 
@@ -319,7 +318,7 @@ class Shares:
         share = self._shares[first] if first is not None else self._share(bot, (symbol, PositionSide.BOTH))
         self._keep(replace(share, funding=share.funding + amount))
 
-    def _reconcile(self, leg: _Leg, held: Position | None) -> None:
+    def _reconcile(self, leg: LegKey, held: Position | None) -> None:
         position = held.quantity if held is not None else Decimal(0)
         difference = position - self.leg(*leg)
         if not difference:
@@ -341,10 +340,10 @@ class Shares:
             return None
         return amount * price
 
-    def _of_leg(self, leg: _Leg) -> list[Share]:
+    def _of_leg(self, leg: LegKey) -> list[Share]:
         return [share for share in self._shares.values() if (share.symbol, share.position_side) == leg]
 
-    def _share(self, bot: str, leg: _Leg) -> Share:
+    def _share(self, bot: str, leg: LegKey) -> Share:
         symbol, position_side = leg
         fresh = Share(bot=bot, symbol=symbol, position_side=position_side, quantity=Decimal(0), entry_price=Decimal(0))
         return self._shares.get((bot, symbol, position_side), fresh)

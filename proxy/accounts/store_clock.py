@@ -36,20 +36,26 @@ class StoreClock:
         """Whether there are holds whose times are wrong and whose requests may be under way still."""
         return bool(self._doubted)
 
-    async def now_us(self) -> int:
-        """The store's time in microseconds. Raises what the store client raises.
+    def heed(self, holds: Sequence[AgedHold], now_us: int) -> None:
+        """Doubt the times of the account's holds where the clock went back: since it was heeded last, or, where one of
+        them seems to be made later than now, before this warden was there to see it.
 
-        Where it went back, the times of the holds that are there are forgotten, once nothing of them is under way.
+        ``holds`` were read before the store's clock showed ``now_us``.
         """
-        now_us = await self._store.now_us()
-        if now_us < self._last_us - BACK_MIN_US:
-            back_s = (self._last_us - now_us) / 1e6
-            log.warning("the store's clock went back by %.0f s; holds of %s are timed anew", back_s, self._account)
-            self._doubted = await self._store.holds(self._account)
-            self._over_at = time.monotonic() + under_way.UNDER_WAY_MAX_S
-            self._turned_back(now_us)
+        known = {(aged.hold.hold_id, aged.at_us) for aged in self._doubted}
+        new = [aged.at_us for aged in holds if (aged.hold.hold_id, aged.at_us) not in known]
+        back_us = max((self._last_us, *new)) - now_us
         self._last_us = now_us
+        if back_us <= BACK_MIN_US:
+            return
+        log.warning("the store's clock went back by %.0f s; holds of %s are timed anew", back_us / 1e6, self._account)
+        self._doubted = holds
+        self._over_at = time.monotonic() + under_way.UNDER_WAY_MAX_S
+        self._turned_back(now_us)
+
+    async def forget_doubted(self) -> None:
+        """Forget the times that are doubted, once nothing of their holds can be under way. Raises what the store client
+        raises."""
         if self._doubted and time.monotonic() >= self._over_at:
             await self._store.forget_times(self._account, self._doubted)
             self._doubted = ()
-        return now_us

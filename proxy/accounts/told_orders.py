@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from proxy.exchange.events import AlgoEvent, OrderEvent
 from proxy.store.conversion import Amended, Taken
+from rules.account import OpenOrder
 from rules.intent import closes_leg
-from rules.snapshot import OpenOrder
 
 
 def taken_by(event: OrderEvent | AlgoEvent) -> tuple[Taken, ...]:

@@ -21,7 +21,7 @@ from proxy.exchange.payloads import PlacedOrder
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.store.under_way import UNDER_WAY_MAX_S
 from proxy.store.warden_store import AgedHold, WardenStore
-from rules.snapshot import Amendment, HeldOrder, HoldStatus
+from rules.account import Amendment, HeldOrder, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -67,8 +67,8 @@ class Answer:
     """``resolved`` are holds whose every order was found, or proven not to exist; a survey begun after the answer may
     release them. ``absent`` are those of them of which the venue knows no order at all, or only an amend of one that is
     over, and since when it was asked (store's microseconds): what no stream has told of since then does not exist.
-    ``by_whole`` are holds of which nobody can be asked; only a survey of the whole account, begun after the answer, may
-    release them."""
+    ``by_whole`` are holds of which the venue says nothing, however often it is asked: their symbol is gone, or nobody
+    can read them. Only a survey of the whole account, begun after the answer, may release them."""
 
     resolved: tuple[str, ...] = ()
     absent: tuple[tuple[str, int], ...] = ()
@@ -89,11 +89,13 @@ class Unresolved:
         self._store = store
         self._misses: dict[str, _Misses] = {}
         self._rounds = 0
+        self._anew = 0  # How often absence was counted anew.
         self._asked: dict[str, int] = {}  # In which round last.
         self._unreadable: dict[str, int] = {}  # Since when they are there, in the store's microseconds.
 
     def begin_anew(self) -> None:
         """The store's clock may be another than before: absence is counted anew."""
+        self._anew += 1
         self._misses.clear()
         self._unreadable.clear()
 
@@ -101,11 +103,15 @@ class Unresolved:
         """Ask once about every hold of unknown fate.
 
         Raises ``VenueThrottled``. A question that failed proves nothing and is asked again. Where there are more than
-        can be asked about, those come first about which nobody was asked for longest.
+        can be asked about, those come first about which nobody was asked for longest. Where absence is counted anew
+        meanwhile, ``now_us`` is of the clock of before: nothing is remembered by it, nor answered.
         """
         # Once, and before anything else is waited for: the venue's clock goes on while it is asked.
         ahead_ms = self._hands.venue_ms - now_us // 1000
+        anew = self._anew
         held, unreadable = await self._store.all_holds(account)
+        if self._anew != anew:
+            return Answer()
         self._unreadable = {hold_id: self._unreadable.get(hold_id, now_us) for hold_id in unreadable}
         asked = [aged for aged in held if is_unresolved(aged, now_us)]
         for aged in asked:
@@ -121,6 +127,8 @@ class Unresolved:
             hold_id = aged.hold.hold_id
             self._asked[hold_id] = self._rounds
             fates = await self._fates(aged, aged.at_us // 1000 + ahead_ms if aged.at_us else None)
+            if self._anew != anew:
+                return Answer()
             if all(fate in (_Fate.ARRIVED, _Fate.OVER) for fate in fates):
                 resolved.append(hold_id)
                 if _Fate.ARRIVED not in fates and self._missed(hold_id, now_us):

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from proxy.exchange.payloads import PastOrder
-from proxy.exchange.survey import LegKey
+from rules.model import LegKey
 
 DATED_LATER_MAX_MS: Final = 1_000
 """By how much the venue's list may date an order later than the event that told of it."""

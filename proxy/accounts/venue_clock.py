@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from proxy.clock import steady_s
 from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
@@ -74,7 +75,7 @@ class VenueClock:
         adjust: Callable[[int], None],
         record: Record,
         wall_s: Callable[[], float] = time.time,
-        steady_s: Callable[[], float] = time.monotonic,
+        steady_s: Callable[[], float] = steady_s,
     ) -> None:
         self._venue = venue
         self._ask = ask

@@ -17,10 +17,10 @@ from typing import Final, Protocol
 
 from proxy.budget.pace import Pace
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from rules.account import Account
 from rules.kill.dead_man import may_stand, refresh_s, relies_on_stops
 from rules.kill.settings import KillSettings
 from rules.policy import Policy
-from rules.snapshot import Account
 
 log = logging.getLogger("perpguard.accounts")
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from proxy.exchange.events import AlgoEvent
 from proxy.recent import Recent
+from rules.account import HeldOrder, OpenOrder
 from rules.model import OrderType
-from rules.snapshot import HeldOrder, OpenOrder
 
 WAITING_MAX: Final = 10_000
 """Conditional orders remembered; Binance lets an account have 200 open ones."""

@@ -11,7 +11,7 @@ from proxy.alerts.desk import AlertDesk
 from proxy.alerts.lifecycle import find
 from proxy.alerts.plane import AlertsView, AlertView, ChannelView, TrialView
 from proxy.alerts.post import ChannelState
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.store.codec import plain
 
 PAST_SHOWN: Final = 100
@@ -40,17 +40,17 @@ class AlertsGlance:
         )
 
     def acknowledge(self, alert_id: str, by: str) -> AlertView:
-        """Somebody has heard of it. Raises ``ControlRefused`` when there is none of that id."""
+        """Somebody has heard of it. Raises ``Refused`` when there is none of that id."""
         alert = self._desk.acknowledge(alert_id, by)
         if alert is None:
-            raise ControlRefused("there is no alert of that id")
+            raise Refused("there is no alert of that id")
         return _view(alert)
 
     async def test(self, channel: str, by: str) -> TrialView:
-        """Send a test message. Raises ``ControlRefused`` when there is no such channel."""
+        """Send a test message. Raises ``Refused`` when there is no such channel."""
         trouble = await self._desk.try_channel(channel, by)
         if trouble is None:
-            raise ControlRefused("there is no channel of that name")
+            raise Refused("there is no channel of that name")
         return TrialView(channel=channel, trouble=trouble)
 
     def linked(self, token: str) -> AlertView | None:

@@ -71,18 +71,18 @@ class TrialView:
 
 
 class AlertsPlane(Protocol):
-    """The alerts, as the control door sees them. None raises but ``ControlRefused``."""
+    """The alerts, as the control door sees them. None raises but ``Refused``."""
 
     def alerts(self) -> AlertsView:
         """Everything. Looks at memory alone."""
         ...
 
     def acknowledge(self, alert_id: str, by: str) -> AlertView:
-        """Somebody has heard of it. Raises ``ControlRefused`` when there is none of that id."""
+        """Somebody has heard of it. Raises ``Refused`` when there is none of that id."""
         ...
 
     async def test(self, channel: str, by: str) -> TrialView:
-        """Send a test message. Raises ``ControlRefused`` when there is no such channel."""
+        """Send a test message. Raises ``Refused`` when there is no such channel."""
         ...
 
     def linked(self, token: str) -> AlertView | None:

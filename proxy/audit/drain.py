@@ -61,12 +61,13 @@ async def drain(source: StreamSource, archive: Archive, rounds_max: int = ROUNDS
     return drained
 
 
-def merge_spool(archive: Archive, files: Iterable[Path]) -> int:
+def merge_spool(archive: Archive, files: Iterable[Path], is_hurried: Callable[[], bool] = lambda: False) -> int:
     """Archive what is new in the gates' journals; how many lines were read. Files that went away are passed over.
 
-    A last line without its end is left for the next time: its writer is still at it, or died before it counted.
+    A last line without its end is left for the next time: its writer is still at it, or died before it counted. So is
+    of each file all but the next lines, while ``is_hurried``: something else waits for the archive.
     """
-    return sum(_merge_file(archive, path) for path in files)
+    return sum(_merge_file(archive, path, is_hurried) for path in files)
 
 
 def fully_merged(archive: Archive, path: Path) -> bool:
@@ -79,7 +80,7 @@ def fully_merged(archive: Archive, path: Path) -> bool:
         return True
 
 
-def _merge_file(archive: Archive, path: Path) -> int:
+def _merge_file(archive: Archive, path: Path, is_hurried: Callable[[], bool]) -> int:
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -93,6 +94,8 @@ def _merge_file(archive: Archive, path: Path) -> int:
             records = [text for line in lines if (text := line.rstrip(b"\n"))]
             archive.append_from(source, f"{fingerprint}:{file.tell()}", records)
             merged += len(records)
+            if is_hurried():
+                break
     return merged
 
 

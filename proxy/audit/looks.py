@@ -11,7 +11,7 @@ from proxy.audit.place import ArchivePlace, ArchiveUnavailable
 from proxy.audit.query import BadCursor
 from proxy.audit.reader import ArchiveReader
 from proxy.looks import Looks
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class ArchiveLooks:
     async def ask(self, place: ArchivePlace, name: Hashable, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         """The answer, or ``otherwise`` before anything was ever archived. ``name`` says what the question is.
 
-        Raises ``ControlRefused`` for an archive that cannot be read, and for a page that no page gave.
+        Raises ``Refused`` for an archive that cannot be read, and for a page that no page gave.
         """
         return await self._looks.ask((place, name), lambda: _read(place, question, otherwise))
 
@@ -45,6 +45,6 @@ def _read(place: ArchivePlace, question: Callable[[ArchiveReader], T], otherwise
         with ArchiveReader.open(place) as archive:
             return question(archive)
     except BadCursor as trouble:
-        raise ControlRefused("there is no such page; begin with the first") from trouble
+        raise Refused("there is no such page; begin with the first") from trouble
     except UNREADABLE as trouble:
-        raise ControlRefused(CANNOT_BE_READ) from trouble
+        raise Refused(CANNOT_BE_READ) from trouble

@@ -27,10 +27,10 @@ from proxy.audit.outside import OutsideAnchors
 from proxy.audit.place import ArchivePlace, ArchiveTampered, ArchiveUnavailable
 from proxy.audit.recording import new_decision_id
 from proxy.audit.verification import Verification
+from proxy.store.audit_stream import DRAIN_BATCH_MAX, AuditStream
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import load, plain
 from proxy.store.hold_script import AUDIT_LENGTH_MAX
-from proxy.store.warden_store import DRAIN_BATCH_MAX, WardenStore
 
 log = logging.getLogger("perpguard.audit")
 
@@ -64,7 +64,7 @@ class Scribe:
         data_dir: Path,
         place: ArchivePlace,
         desk: str,
-        store: WardenStore,
+        store: AuditStream,
         signer: Signer,
         keys: TrustedKeys,
         anchors: OutsideAnchors,
@@ -93,6 +93,7 @@ class Scribe:
         there was. May raise what the store client raises; then it is asked again."""
         self._tells_again = False
         self._appending_since: float | None = None
+        self._behind = False
         self.heard = float("-inf")
         """The moment, of the steady clock, up to which everything that was in the store's stream has been told."""
 
@@ -170,14 +171,15 @@ class Scribe:
                 self._tells_again = self._tells_again or self._archive_id != before
 
     async def hear_on(self, reader: Reader) -> None:
-        """For ever: what comes while records do not reach the archive, or not soon, is heard all the same.
+        """For ever: what comes while records do not reach the archive, or not soon, is heard all the same: also while
+        it works off what has gathered, which may take longer than whoever hears can wait.
 
         The archive begins with the oldest record when it can. After a failover to a store whose clock lags, what that
         one numbers lower is heard then.
         """
         after = BEGIN
         while True:
-            if not self.trouble and not self._appends_slowly():
+            if not (self.trouble or self._behind or self._appends_slowly()):
                 after = BEGIN
             elif len(self._told) < TOLD_MAX:
                 try:
@@ -194,11 +196,12 @@ class Scribe:
             await asyncio.sleep(HEAR_ON_EVERY_S)
 
     async def merge_journals(self) -> None:
-        """For ever: what gates could not tell the store is in their journals; files that are merged whole go."""
+        """For ever: what gates could not tell the store is in their journals; files that are merged whole go. Little
+        by little while there is more in the stream than one batch: that fills up, a disk does not so soon."""
         while True:
             files = journal_files(self._data_dir)
             try:
-                await asyncio.to_thread(merge_spool, self._opened, files)
+                await asyncio.to_thread(merge_spool, self._opened, files, lambda: self._behind)
                 for path in files:
                     if not is_written(path, files) and await asyncio.to_thread(fully_merged, self._opened, path):
                         path.unlink(missing_ok=True)
@@ -258,6 +261,7 @@ class Scribe:
         async with self._telling:
             batch = await self._tell(came, reader)
         self._heard_all(came, began)
+        self._behind = len(came) == DRAIN_BATCH_MAX
         self._appending_since = time.monotonic() if came else None
         return batch
 

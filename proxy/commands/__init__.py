@@ -1,1 +1,1 @@
-"""The command line's subcommands, one file each: they read arguments, ask the parts, and say what came of it."""
+"""The command line's subcommands: they read arguments, ask the parts, and say what came of it."""

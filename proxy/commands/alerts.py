@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK, REFUSED
 from proxy.terminal import remark, safe, say, show_json
 
 if TYPE_CHECKING:
     from proxy.commands.keys import Terminal
     from proxy.vault.vault import Vault
 
-_OK, _REFUSED = 0, 1
 URL_VARIABLE: Final = "PERPGUARD_ALERT_URL"
 
 
@@ -53,21 +55,19 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
+def run(args: Arguments, terminal: Terminal | None = None) -> int:
     """Run one ``alerts`` command and give its exit code."""
     if args.alerts_command == "channels" and args.channels_command != "test":
         return _channels(args, terminal)
-    from proxy.control.answering import answered
-
     asking = {"list": _list, "acknowledge": _acknowledge}.get(args.alerts_command, _test)
-    return answered("alerts", lambda: asking(args))
+    return answered_by_the_warden("alerts", lambda: asking(args))
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: Arguments) -> int:
     shown = _ask(args, "GET", "/api/alerts")
     if args.json:
         show_json(shown)
-        return _OK
+        return OK
     for alert in [*shown["open"], *(shown["past"] if args.past else ())]:
         _say(_line(alert))
     if not shown["open"]:
@@ -77,19 +77,19 @@ def _list(args: argparse.Namespace) -> int:
             _say(f"the channel {channel['name']} does not take alerts: {channel['trouble']}")
     if not shown["channels"]:
         _say("there is no channel: nobody is told; perpguard alerts channels add")
-    return _OK
+    return OK
 
 
-def _acknowledge(args: argparse.Namespace) -> int:
+def _acknowledge(args: Arguments) -> int:
     heard = _ask(args, "POST", f"/control/alerts/{_path_part(args.id)}/acknowledge", {"name": args.name})
     if args.json:
         show_json(heard)
     else:
         _say(_line(heard))
-    return _OK
+    return OK
 
 
-def _test(args: argparse.Namespace) -> int:
+def _test(args: Arguments) -> int:
     """Every channel that was asked for; refused when one of them did not take it, or there is none."""
     names = [args.channel] if args.channel else [each["name"] for each in _ask(args, "GET", "/api/alerts")["channels"]]
     body = {"name": args.name}
@@ -101,10 +101,10 @@ def _test(args: argparse.Namespace) -> int:
             _say(f"{each['channel']}: {each['trouble'] or 'taken; look whether it arrived'}")
         if not tried:
             _say("there is no channel")
-    return _OK if tried and not any(each["trouble"] for each in tried) else _REFUSED
+    return OK if tried and not any(each["trouble"] for each in tried) else REFUSED
 
 
-def _channels(args: argparse.Namespace, terminal: Terminal | None) -> int:
+def _channels(args: Arguments, terminal: Terminal | None) -> int:
     from proxy.commands.keys import Terminal
 
     terminal = terminal or Terminal.of_this_process()
@@ -127,7 +127,7 @@ def _channels(args: argparse.Namespace, terminal: Terminal | None) -> int:
             else:
                 for row in rows:
                     say(" ".join(f"{name}={value}" for name, value in row.items()), to=terminal.stdout)
-    return _OK
+    return OK
 
 
 def _add(name: str, vault: Vault, terminal: Terminal) -> None:
@@ -143,7 +143,7 @@ def _add(name: str, vault: Vault, terminal: Terminal) -> None:
     remark(f"Try it: perpguard alerts test {added.name} --name YOU", to=terminal.stderr)
 
 
-def _vault(args: argparse.Namespace, terminal: Terminal) -> Vault:
+def _vault(args: Arguments, terminal: Terminal) -> Vault:
     from proxy.vault.opening import open_vault
 
     return open_vault(
@@ -151,7 +151,7 @@ def _vault(args: argparse.Namespace, terminal: Terminal) -> Vault:
     )
 
 
-def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+def _ask(args: Arguments, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
     from proxy.client.asking import ask
 
     return ask(args.settings, method, path, body)

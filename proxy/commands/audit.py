@@ -12,20 +12,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from proxy.audit import exporting, pages
-from proxy.audit.asking import NOT_OK, OK, USAGE, UsageError, answered, parse_since
 from proxy.audit.documents import ArchiveSource, ExportSource
 from proxy.audit.export import read_export, read_header, signer_of, why_unproven
 from proxy.audit.place import archive_place
 from proxy.audit.query import LIMIT_MAX, decision, judged
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
+from proxy.audit.since import UsageError, parse_since
 from proxy.audit.upgrading import upgrade_archive
 from proxy.audit.verify import verify
 from proxy.certificate.shelf import CertificateShelf
 from proxy.clock import utc_now
-from proxy.commands import audit_why as why_command
-from proxy.ledger import pages as ledger_pages
+from proxy.commands import audit_export, audit_pages, audit_why, ledger_pages
+from proxy.commands.answering import answered_by_the_record
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK, USAGE_ERROR
+from proxy.commands.terminal_tables import complain, say
 from proxy.ledger.marks import marks_path
 from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.policy.reading import load_policy, parse_policy
@@ -51,7 +53,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
     show = actions.add_parser("show", help="intent, decision and outcome of one request")
     show.add_argument("id")
-    why_command.add_arguments(actions)
+    audit_why.add_arguments(actions)
     check = actions.add_parser("verify", help="hash every record again; 1 when anything was changed")
     check.add_argument(
         "--anchor", type=Path, action="append", default=[], help="compare with this copy of audit.anchor too"
@@ -61,7 +63,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     )
     check.add_argument("--from", dest="export_file", type=Path, metavar="EXPORT", help="an export instead")
     check.add_argument("--progress", action="store_true", help="say on standard error how far it is")
-    exporting.add_arguments(actions)
+    audit_export.add_arguments(actions)
     actions.add_parser("upgrade", help="bring the archive's tables up to date, as every start of the guard does")
     again = actions.add_parser("replay", help="decide everything again; 1 when anything comes out differently")
     again.add_argument("--from", dest="export_file", type=Path, metavar="EXPORT", help="an export instead")
@@ -74,12 +76,12 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Run one ``audit`` command and give its exit code; trouble goes to standard error."""
-    return answered("audit", lambda: _COMMANDS[args.audit_command](args))
+    return answered_by_the_record("audit", lambda: _COMMANDS[args.audit_command](args))
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: Arguments) -> int:
     if not 0 < args.limit <= LIMIT_MAX:
         raise UsageError(f"--limit is between 1 and {LIMIT_MAX}")
     now = utc_now()
@@ -102,56 +104,56 @@ def _list(args: argparse.Namespace) -> int:
         while page.next is not None and len(rows) < args.limit:
             page = asked(archive, before=page.next, limit=args.limit - len(rows))
             rows += page.rows
-    pages.print_rows(rows, as_json=args.json)
+    audit_pages.print_rows(rows, as_json=args.json)
     return OK
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: Arguments) -> int:
     with _open(args) as archive:
         story = decision(archive, args.id)
     if story is None:
-        pages.complain(f"nothing is archived under {args.id}")
+        complain(f"nothing is archived under {args.id}", "audit")
         return NOT_OK
     hindsight = _hindsight(story.decision, args.data_dir)
     if hindsight.unknown:
         # The story is told as it stands in the record, whatever else can be made of it.
-        pages.complain(f"what refused orders would have come to is not known: {hindsight.unknown}")
-    pages.print_story(story, hindsight, as_json=args.json)
+        complain(f"what refused orders would have come to is not known: {hindsight.unknown}", "audit")
+    audit_pages.print_story(story, hindsight, as_json=args.json)
     return OK
 
 
-def _hindsight(decision: Mapping[str, Any] | None, data_dir: Path) -> pages.Hindsight:
+def _hindsight(decision: Mapping[str, Any] | None, data_dir: Path) -> audit_pages.Hindsight:
     """What the orders that a decision record refused would have come to: of prices since the record knows nothing."""
     try:
         return ledger_pages.hindsight(supposed(decision, marks_path(data_dir), utc_now()))
     except NothingKnown as trouble:
-        return pages.Hindsight(unknown=str(trouble))
+        return audit_pages.Hindsight(unknown=str(trouble))
 
 
-def _why(args: argparse.Namespace) -> int:
-    return why_command.run(args, lambda: _open(args))
+def _why(args: Arguments) -> int:
+    return audit_why.run(args, lambda: _open(args))
 
 
-def _verify(args: argparse.Namespace) -> int:
+def _verify(args: Arguments) -> int:
     if args.export_file is not None:
         return _verify_export(args)
     for anchor in args.anchor:
         if not anchor.is_file():
             raise UsageError(f"there is no anchor at {anchor}")
-    told = pages.complain_progress if args.progress else _silent
+    told = audit_pages.complain_progress if args.progress else _silent
     report = verify(archive_place(args.data_dir), anchors=args.anchor, keys=_keys(args), told=told)
-    pages.print_verification(report, as_json=args.json)
+    audit_pages.print_verification(report, as_json=args.json)
     return OK if report.ok else NOT_OK
 
 
-def _verify_export(args: argparse.Namespace) -> int:
+def _verify_export(args: Arguments) -> int:
     if args.anchor:
         raise UsageError("--anchor is compared with an archive; an export is checked with --key")
     keys = _named_keys(args)
     with args.export_file.open("rb") as file:
         signed_by = _signer(file, keys)
         records = sum(1 for _ in read_export(file, keys))
-    pages.print_export(records, signed_by=signed_by, as_json=args.json)
+    audit_pages.print_export(records, signed_by=signed_by, as_json=args.json)
     return OK
 
 
@@ -159,7 +161,7 @@ def _silent(done: int, of: int) -> None:
     """How far it is, to nobody."""
 
 
-def _keys(args: argparse.Namespace) -> Sequence[TrustedKey]:
+def _keys(args: Arguments) -> Sequence[TrustedKey]:
     """The keys that are named, or else the guard's own beside the archive, as believable as the directory is."""
     try:
         return _named_keys(args) or CertificateShelf(args.data_dir).trusted_keys()
@@ -167,20 +169,20 @@ def _keys(args: argparse.Namespace) -> Sequence[TrustedKey]:
         raise UsageError(str(error)) from error
 
 
-def _named_keys(args: argparse.Namespace) -> Sequence[TrustedKey]:
+def _named_keys(args: Arguments) -> Sequence[TrustedKey]:
     try:
         return [trusted_key(path.read_bytes()) for path in args.key]
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def _upgrade(args: argparse.Namespace) -> int:
+def _upgrade(args: Arguments) -> int:
     place = archive_place(args.data_dir)
-    pages.say(f"{place} is laid out as revision {upgrade_archive(place)}")
+    say(f"{place} is laid out as revision {upgrade_archive(place)}")
     return OK
 
 
-def _replay(args: argparse.Namespace) -> int:
+def _replay(args: Arguments) -> int:
     policy = load_policy(args.policy) if args.policy is not None else None
     signed_by = ""
     if args.export_file is not None:
@@ -193,9 +195,9 @@ def _replay(args: argparse.Namespace) -> int:
             raise UsageError("--key goes with --from; `perpguard audit verify --key` checks the archive")
         with _open(args) as archive, archive.standing_still():
             report = replay(ArchiveSource(archive), decide_batch, parse_policy, policy=policy)
-    pages.print_replay(report, signed_by=signed_by, as_json=args.json)
+    audit_pages.print_replay(report, signed_by=signed_by, as_json=args.json)
     if not report.decisions:
-        return USAGE
+        return USAGE_ERROR
     return OK if report.agree else NOT_OK
 
 
@@ -206,20 +208,20 @@ def _signer(file: BinaryIO, keys: Sequence[TrustedKey]) -> str:
     if keys:
         return signer_of(header)
     why = why_unproven(header) or "no public key was given, see --key"
-    pages.complain(f"nothing proves who wrote this export, or that it is whole: {why}")
+    complain(f"nothing proves who wrote this export, or that it is whole: {why}", "audit")
     return ""
 
 
-def _open(args: argparse.Namespace) -> ArchiveReader:
+def _open(args: Arguments) -> ArchiveReader:
     return ArchiveReader.open(archive_place(args.data_dir))
 
 
-_COMMANDS: Final[dict[Any, Callable[[argparse.Namespace], int]]] = {
+_COMMANDS: Final[dict[Any, Callable[[Arguments], int]]] = {
     None: _list,
     "show": _show,
     "why": _why,
     "verify": _verify,
-    "export": exporting.run,
+    "export": audit_export.run,
     "replay": _replay,
     "upgrade": _upgrade,
 }

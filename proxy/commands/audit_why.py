@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.audit import pages
-from proxy.audit.asking import NOT_OK, OK, UsageError
 from proxy.audit.reader import ArchiveReader
+from proxy.audit.since import UsageError
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK
+from proxy.commands.terminal_tables import complain, print_table, say
 from proxy.policy.reading import load_policy
 from proxy.policy.shelf import Shelf
 from proxy.reasons.inquiry import (
@@ -43,7 +45,7 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     why.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
-def run(args: argparse.Namespace, open_archive: Callable[[], ArchiveReader]) -> int:
+def run(args: Arguments, open_archive: Callable[[], ArchiveReader]) -> int:
     """Run it: 0 told, 1 nothing can be told. Raises ``UsageError``, ``PolicyError`` and ``ArchiveUnavailable``."""
     if args.price is not None and args.quantity is None:
         raise UsageError("--price goes with --quantity")
@@ -51,10 +53,10 @@ def run(args: argparse.Namespace, open_archive: Callable[[], ArchiveReader]) -> 
         with open_archive() as archive:
             found = recorded(archive, args.id)
     except NotToBeTold as trouble:
-        pages.complain(f"{args.id} cannot be taken again: {trouble}")
+        complain(f"{args.id} cannot be taken again: {trouble}", "audit")
         return NOT_OK
     if found is None:
-        pages.complain(f"no decision is archived under {args.id}")
+        complain(f"no decision is archived under {args.id}", "audit")
         return NOT_OK
     if args.quantity is None:
         _print_told(tell(found), as_json=args.json)
@@ -63,14 +65,14 @@ def run(args: argparse.Namespace, open_archive: Callable[[], ArchiveReader]) -> 
     return OK
 
 
-def _supposed(found: Recorded, args: argparse.Namespace) -> WhatIf:
+def _supposed(found: Recorded, args: Arguments) -> WhatIf:
     try:
         return suppose(found, _beside(args), item=args.item, quantity=args.quantity, price=args.price or "")
     except (BadQuestion, NothingToTry) as bad:
         raise UsageError(str(bad)) from bad
 
 
-def _beside(args: argparse.Namespace) -> Policy | None:
+def _beside(args: Arguments) -> Policy | None:
     """The policy to ask beside the recorded one: none where the guard has put none in force here yet."""
     if args.policy is not None:
         return load_policy(args.policy)
@@ -82,13 +84,13 @@ def _print_told(told: Told, *, as_json: bool) -> None:
     if as_json:
         show_json(plain(told))
         return
-    pages.say(f"{told.id}: {told.bot} on {told.account}, {told.at}, policy {told.policy_name} {told.policy_version}")
+    say(f"{told.id}: {told.bot} on {told.account}, {told.at}, policy {told.policy_name} {told.policy_version}")
     for command in told.commands:
-        pages.say(f"{command.asked}: {_verdict(command.trace)}")
+        say(f"{command.asked}: {_verdict(command.trace)}")
         if command.withheld:
-            pages.say(f"  not sent: {command.withheld}")
+            say(f"  not sent: {command.withheld}")
         if not command.agrees:
-            pages.say("  NOT as it was recorded: ask `perpguard audit replay`")
+            say("  NOT as it was recorded: ask `perpguard audit replay`")
         _print_rules(command.trace.rules)
 
 
@@ -96,14 +98,14 @@ def _print_what_if(what_if: WhatIf, *, as_json: bool) -> None:
     if as_json:
         show_json(plain(what_if))
         return
-    pages.say(f"{what_if.supposed}, instead of {what_if.asked}")
-    pages.say(f"under the policy of then, {what_if.then.policy_version}: {_verdict(what_if.then)}")
+    say(f"{what_if.supposed}, instead of {what_if.asked}")
+    say(f"under the policy of then, {what_if.then.policy_version}: {_verdict(what_if.then)}")
     _print_rules(what_if.then.rules)
     if what_if.now is not None:
-        pages.say(f"under {what_if.now.policy_version}: {_verdict(what_if.now)}")
+        say(f"under {what_if.now.policy_version}: {_verdict(what_if.now)}")
         _print_rules(what_if.now.rules)
     for each in what_if.not_asked:
-        pages.say(f"without {each.rule} ({each.level}): {each.reason}")
+        say(f"without {each.rule} ({each.level}): {each.reason}")
 
 
 def _verdict(trace: Trace) -> str:
@@ -115,7 +117,7 @@ def _verdict(trace: Trace) -> str:
 
 
 def _print_rules(rules: Sequence[RuleResult]) -> None:
-    pages.print_table(_RULE_COLUMNS, map(_row, rules))
+    print_table(_RULE_COLUMNS, map(_row, rules))
 
 
 def _row(rule: RuleResult) -> tuple[Any, ...]:

@@ -13,15 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from proxy.audit.asking import NOT_OK, OK, UsageError, answered
-from proxy.audit.pages import complain, print_table, say
+from proxy.audit.since import UsageError
 from proxy.certificate.content import PressCertificate
-from proxy.certificate.keeping import CertificateKeeper
 from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import CertificateShelf, id_in, is_certificate_id
 from proxy.certificate.verifying import OfAnotherKill, read, verify
 from proxy.certificate.words import details, findings, head
 from proxy.clock import utc_now
+from proxy.commands.answering import answered_by_the_record
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK
+from proxy.commands.terminal_tables import complain, print_table, say
 from proxy.signatures.signing import BYTES_MAX, NotGenuine, TrustedKey, trusted_key
 from proxy.terminal import show_json
 from proxy.vault.opening import open_vault, person_here
@@ -54,12 +56,12 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Run one ``certificate`` command and give its exit code; trouble goes to standard error."""
-    return answered(_NAME, lambda: _COMMANDS[args.certificate_command](args))
+    return answered_by_the_record(_NAME, lambda: _COMMANDS[args.certificate_command](args))
 
 
-def _verify(args: argparse.Namespace) -> int:
+def _verify(args: Arguments) -> int:
     keys = _keys(args)
     with args.file.open("rb") as file:
         content: bytes = file.read(BYTES_MAX + 1)
@@ -90,7 +92,7 @@ def _verify(args: argparse.Namespace) -> int:
     return OK if verified.proves_flat or not args.require_flat else NOT_OK
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: Arguments) -> int:
     shelf = CertificateShelf(args.data_dir)
     ids = shelf.ids()
     keys = _keys(args) if ids else ()
@@ -108,7 +110,7 @@ def _list(args: argparse.Namespace) -> int:
     return OK
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: Arguments) -> int:
     shelf = CertificateShelf(args.data_dir)
     content = shelf.read(args.id) if is_certificate_id(args.id) else None
     if content is None:
@@ -149,7 +151,7 @@ def _write_as_it_is(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _key(args: argparse.Namespace) -> int:
+def _key(args: Arguments) -> int:
     path = CertificateShelf(args.data_dir).public_key_path
     pem = _read_pem(path) if path.is_file() else None
     if pem is None:
@@ -164,7 +166,10 @@ def _key(args: argparse.Namespace) -> int:
     return OK
 
 
-def _rotate(args: argparse.Namespace) -> int:
+def _rotate(args: Arguments) -> int:
+    # It reads the archive; whoever checks a certificate anywhere needs none.
+    from proxy.certificate.keeping import CertificateKeeper
+
     vault = open_vault(args.data_dir, environment=os.environ, file=args.passphrase_file, prompt=person_here())
     vault.rotate_signing_key(utc_now())
     keeper = CertificateKeeper(args.data_dir, vault, utc_now)
@@ -174,7 +179,7 @@ def _rotate(args: argparse.Namespace) -> int:
     return OK
 
 
-def _keys(args: argparse.Namespace) -> tuple[TrustedKey, ...]:
+def _keys(args: Arguments) -> tuple[TrustedKey, ...]:
     """The keys named, or those of this data directory. Raises ``UsageError`` without any."""
     named = getattr(args, "public_key", None)
     if named:
@@ -200,7 +205,7 @@ def _trusted(path: Path, pem: bytes) -> TrustedKey:
         raise UsageError(f"{path}: {trouble}") from trouble
 
 
-_COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+_COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "verify": _verify,
     "list": _list,
     "show": _show,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK
 from proxy.terminal import say, show_json
 
 
@@ -16,7 +17,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     covered.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: Any) -> int:
+def run(args: Arguments) -> int:
     """Print the clauses, row by row."""
     from proxy.policy.reading import load_policy
     from proxy.policy.shelf import policy_path
@@ -29,4 +30,4 @@ def run(args: Any) -> int:
         show_json(plain(rows))
     else:
         say(*coverage_table(policy, rows).split("\n"))
-    return 0
+    return OK

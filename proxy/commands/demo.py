@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -13,7 +12,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     demo.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run(args: Any) -> int:
+def run(args: argparse.Namespace) -> int:
     """Tell it; the exit code."""
     from proxy.demo import story
 

@@ -7,12 +7,10 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Final
 
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK
 from proxy.doctor.finding import Finding, Level
 from proxy.terminal import say, show_json
-
-WELL: Final = 0
-ILL: Final = 1
-"""Something has to be mended; what is only worth a look does not count."""
 
 _MARKS: Final = {Level.OK: "ok  ", Level.WARN: "look", Level.FAIL: "MEND"}
 
@@ -24,8 +22,8 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     doctor.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print every finding; 0 when nothing has to be mended, 1 otherwise."""
+def run(args: Arguments) -> int:
+    """Print every finding; 0 when nothing has to be mended, 1 otherwise. What is only worth a look does not count."""
     from proxy.doctor.rounds import looked
 
     findings = []
@@ -39,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         show_json({"ok": not ill, "findings": [asdict(each) for each in findings]}, indent=2)
     else:
         say(f"{count[Level.FAIL]} to mend, {count[Level.WARN]} to look at, {count[Level.OK]} well")
-    return ILL if ill else WELL
+    return NOT_OK if ill else OK
 
 
 def _print(finding: Finding) -> None:

@@ -8,19 +8,16 @@ import signal
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, NOT_STARTED, OK, USAGE_ERROR
 from proxy.terminal import complain, remark, say, show_json
 
 if TYPE_CHECKING:
     from proxy.drill.book import CopiedBook
     from proxy.drill.shelf import DrillReport
     from proxy.vault.keys import ExchangeKey
-
-PASSED: Final = 0
-NOT_PASSED: Final = 1
-USAGE_ERROR: Final = 2
-NOT_RUN: Final = 3
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,7 +35,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     drill.add_argument("--passphrase-file", type=Path, help="a file only you can read")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """0 when it passed, 1 when not, 2 for a command that says too little, 3 when it could not be run."""
     if args.what == "list":
         return _list(args)
@@ -51,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     return _run(args)
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: Arguments) -> int:
     from proxy.clock import utc_now
     from proxy.drill.shelf import keep_drill
     from proxy.exchange.troubles import VenueTrouble
@@ -61,19 +58,19 @@ def _run(args: argparse.Namespace) -> int:
     if not keys:
         return _failed("the vault holds no such account", USAGE_ERROR)
     # Asked to end, it ends what it has started: the practice exchange and the guard before it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_RUN))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_STARTED))
     try:
         report = _dry(args, keys, utc_now()) if args.dry else _practice(args, keys, utc_now())
     except VenueTrouble as trouble:
-        return _failed(f"the live book cannot be read: {trouble}", NOT_RUN)
+        return _failed(f"the live book cannot be read: {trouble}", NOT_STARTED)
     except WorldFailed as failure:
-        return _failed(f"the drill could not be run: {failure}", NOT_RUN)
+        return _failed(f"the drill could not be run: {failure}", NOT_STARTED)
     keep_drill(args.settings.data_dir, report)
     _print(report, as_json=args.json)
-    return PASSED if report.passed else NOT_PASSED
+    return OK if report.passed else NOT_OK
 
 
-def _keys(args: argparse.Namespace) -> tuple[ExchangeKey, ...]:
+def _keys(args: Arguments) -> tuple[ExchangeKey, ...]:
     from proxy.vault.opening import open_vault, person_here
 
     file = args.passphrase_file or args.settings.passphrase_file
@@ -81,7 +78,7 @@ def _keys(args: argparse.Namespace) -> tuple[ExchangeKey, ...]:
     return tuple(key for key in vault.accounts() if args.account is None or key.account in args.account)
 
 
-def _practice(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
+def _practice(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
     import asyncio
 
     from proxy.audit.place import archive_place
@@ -97,7 +94,7 @@ def _practice(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datet
     return rehearse(books, policy, by=args.by, seen_per_s=seen, at=at, say=remark)
 
 
-async def _books(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> dict[str, CopiedBook]:
+async def _books(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -> dict[str, CopiedBook]:
     from proxy.drill.book import read_book
     from proxy.drill.dry import never_sends
 
@@ -111,7 +108,7 @@ async def _books(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: da
     return found
 
 
-def _dry(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
+def _dry(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
     import asyncio
 
     from proxy.drill.dry import never_sends, rehearse_dry
@@ -132,7 +129,7 @@ def _dry(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) 
     return asyncio.run(rehearsed())
 
 
-def _venue(args: argparse.Namespace, key: ExchangeKey) -> Any:
+def _venue(args: Arguments, key: ExchangeKey) -> Any:
     from proxy.exchange.venue_account import VenueAccount
 
     return VenueAccount(
@@ -146,7 +143,7 @@ def _venue(args: argparse.Namespace, key: ExchangeKey) -> Any:
     )
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: Arguments) -> int:
     from proxy.drill.shelf import drills
 
     reports = drills(args.settings.data_dir)
@@ -155,18 +152,18 @@ def _list(args: argparse.Namespace) -> int:
     for report in reports:
         result = "passed" if report.passed else "NOT PASSED"
         say(f"{report.id}  {report.at:%Y-%m-%d %H:%M} UTC  {report.kind}  {report.phase}  {result}  by {report.by}")
-    return PASSED
+    return OK
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: Arguments) -> int:
     from proxy.drill.shelf import drill_of, newest_drill
 
     directory = args.settings.data_dir
     report = newest_drill(directory) if args.id is None else drill_of(directory, args.id)
     if report is None:
-        return _failed("there is no such report", NOT_PASSED)
+        return _failed("there is no such report", NOT_OK)
     _print(report, as_json=args.json)
-    return PASSED
+    return OK
 
 
 def _print(report: DrillReport, *, as_json: bool) -> None:

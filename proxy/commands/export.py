@@ -10,16 +10,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from proxy.audit.asking import OK, UsageError, answered, parse_since
-from proxy.audit.pages import complain
+from proxy.audit.since import UsageError, parse_since
 from proxy.clock import utc_now
+from proxy.commands.answering import answered_by_the_record
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK
+from proxy.commands.terminal_tables import complain
 from proxy.exporting.columns import UnwritableValue
 from proxy.exporting.writers import FORMATS, Format, is_stream, write_rows
-from proxy.ledger import book_pages
 from proxy.ledger.books import rows
 from proxy.ledger.books.coverage import Coverage, coverage
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import BooksUnavailable, books_path, reading
+from proxy.ledger.books.words import coverage_lines
 from proxy.ledger.exports import EXPORTS, Export
 from proxy.terminal import say
 
@@ -46,7 +49,7 @@ def add_window(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", help="the same, not included")
 
 
-def wanted(args: Any) -> Wanted:
+def wanted(args: Arguments) -> Wanted:
     """What the options of ``add_window`` say. Raises ``UsageError``."""
     now = utc_now()
     return Wanted(
@@ -74,16 +77,16 @@ def complain_of_gaps(found: list[Coverage], window: Wanted, command: str) -> Non
     end = rows.milliseconds(window.until) if window.until is not None else None
     for each in found:
         if each.missing_between(begin, end):
-            for line in book_pages.coverage_lines(each):
+            for line in coverage_lines(each):
                 complain(line, command)
 
 
-def run(args: Any) -> int:
+def run(args: Arguments) -> int:
     """Write one table and give the exit code: 0 written, 2 it cannot be."""
-    return answered(f"export {args.table}", lambda: _export(args))
+    return answered_by_the_record(f"export {args.table}", lambda: _export(args))
 
 
-def _export(args: Any) -> int:
+def _export(args: Arguments) -> int:
     output: Path | None = args.output
     format = args.format or (_SUFFIXES.get(output.suffix.lower(), "csv") if output is not None else "csv")
     if format == "parquet" and (output is None or is_stream(output)):

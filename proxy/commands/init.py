@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK
 from proxy.terminal import say
 
 
@@ -21,4 +22,4 @@ def run(args: Arguments) -> int:
     stopped = ", ".join(sorted(map(str, fence.scopes())))
     state = f"STOPPED: {stopped}; perpguard rearm lets it trade again" if stopped else "nothing is stopped"
     say(f"{args.data_dir} is ready; {state}; kill generation {fence.generation()}")
-    return 0
+    return OK

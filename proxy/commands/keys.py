@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from proxy.commands import keys_exchange as enrolment
+from proxy.clock import utc_now
+from proxy.commands import keys_exchange
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.terminal import complain, remark, say, show_json
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_master_key, shortened
@@ -47,7 +50,7 @@ class Terminal:
             stdout=sys.stdout,
             stderr=sys.stderr,
             prompt=person_here(),
-            now=lambda: datetime.now(UTC),
+            now=utc_now,
         )
 
 
@@ -104,11 +107,11 @@ def _exchange_key_actions(
     add.add_argument("--venue", required=True)
     add.add_argument("--api-key", help="default: PERPGUARD_API_KEY")
     add.add_argument("--offline", action="store_true", help="do not ask the exchange what the key may do")
-    enrolment.add_acceptances(add)
+    keys_exchange.add_acceptances(add)
 
     check = actions.add_parser("check", help="ask the exchange what the kept exchange keys may do")
     check.add_argument("--account", help="only this one; default: all")
-    enrolment.add_acceptances(check)
+    keys_exchange.add_acceptances(check)
 
     master = actions.add_parser(
         "set-master",
@@ -122,7 +125,7 @@ def _exchange_key_actions(
     return add, check, master
 
 
-def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
+def run(args: Arguments, terminal: Terminal | None = None) -> int:
     """Run one `keys` command: 0 when done, 2 when refused, with the reason on stderr."""
     terminal = terminal or Terminal.of_this_process()
     try:
@@ -131,14 +134,14 @@ def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
         raise
     except (VaultError, TagsClash, OSError) as trouble:
         complain("keys", str(trouble), to=terminal.stderr)
-        return 2
+        return USAGE_ERROR
     except EOFError:
         complain("keys", "the question was not answered", to=terminal.stderr)
-        return 2
-    return 0
+        return USAGE_ERROR
+    return OK
 
 
-def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
+def _add_exchange(args: Arguments, terminal: Terminal) -> None:
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
     if not api_key:
         raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
@@ -147,7 +150,7 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
     candidate = new_exchange_key(
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
     )
-    enrolled = enrolment.enrol(args, candidate, now, terminal.stderr)
+    enrolled = keys_exchange.enrol(args, candidate, now, terminal.stderr)
     vault = _open(args, terminal) if vault_path(args.data_dir).exists() else _create(args, terminal)
     added = vault.add_exchange_key(
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now, enrolment=enrolled
@@ -155,11 +158,11 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
     say(f"account={added.account} venue={added.venue} key={shortened(added.api_key)}", to=terminal.stdout)
 
 
-def _check(args: argparse.Namespace, terminal: Terminal) -> None:
-    enrolment.check(args, _open(args, terminal), terminal.now(), terminal.stdout)
+def _check(args: Arguments, terminal: Terminal) -> None:
+    keys_exchange.check(args, _open(args, terminal), terminal.now(), terminal.stdout)
 
 
-def _set_master(args: argparse.Namespace, terminal: Terminal) -> None:
+def _set_master(args: Arguments, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     if args.forget:
         vault.set_master(args.account, None)
@@ -173,7 +176,7 @@ def _set_master(args: argparse.Namespace, terminal: Terminal) -> None:
     say(f"account={args.account} master={shortened(kept.api_key)}", to=terminal.stdout)
 
 
-def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
+def _issue(args: Arguments, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     # Before the key is made: a bot whose orders look like another's must not get one.
     tags(args.account, (args.bot, *(each.bot for each in vault.guard_keys() if each.account == args.account)))
@@ -187,20 +190,20 @@ def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
     _show_once(issued, args, terminal)
 
 
-def _rotate(args: argparse.Namespace, terminal: Terminal) -> None:
+def _rotate(args: Arguments, terminal: Terminal) -> None:
     rotated = _open(args, terminal).rotate(args.key, terminal.now(), public_key=_read_public_key(args))
     _show_once(rotated, args, terminal)
 
 
-def _disable(args: argparse.Namespace, terminal: Terminal) -> None:
+def _disable(args: Arguments, terminal: Terminal) -> None:
     _show_state(_open(args, terminal).disable(args.key, terminal.now()), args, terminal)
 
 
-def _enable(args: argparse.Namespace, terminal: Terminal) -> None:
+def _enable(args: Arguments, terminal: Terminal) -> None:
     _show_state(_open(args, terminal).enable(args.key, terminal.now()), args, terminal)
 
 
-def _watchdog(args: argparse.Namespace, terminal: Terminal) -> None:
+def _watchdog(args: Arguments, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     if args.keep:
         vault.keep_watchdog_secret(read_secret(terminal, "PERPGUARD_WATCHDOG_SECRET", "The watchdog's secret: "))
@@ -210,7 +213,7 @@ def _watchdog(args: argparse.Namespace, terminal: Terminal) -> None:
     remark("Whoever has it can pretend that the guard lives. It stays the same.", to=terminal.stderr)
 
 
-def _list(args: argparse.Namespace, terminal: Terminal) -> None:
+def _list(args: Arguments, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     spell: Callable[[str], str] = str if args.full_keys else shortened
     accounts = [_account_row(each, spell) for each in vault.accounts()]
@@ -223,7 +226,7 @@ def _list(args: argparse.Namespace, terminal: Terminal) -> None:
             say(" ".join((title, *(f"{name}={value}" for name, value in row.items()))), to=terminal.stdout)
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
+_COMMANDS: dict[str, Callable[[Arguments, Terminal], None]] = {
     "add-exchange": _add_exchange,
     "check": _check,
     "set-master": _set_master,
@@ -236,13 +239,13 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
 }
 
 
-def _open(args: argparse.Namespace, terminal: Terminal) -> Vault:
+def _open(args: Arguments, terminal: Terminal) -> Vault:
     return open_vault(
         args.data_dir, environment=terminal.environment, file=args.passphrase_file, prompt=terminal.prompt
     )
 
 
-def _create(args: argparse.Namespace, terminal: Terminal) -> Vault:
+def _create(args: Arguments, terminal: Terminal) -> Vault:
     ask = terminal.prompt
     passphrase = read_passphrase(
         environment=terminal.environment,
@@ -275,7 +278,7 @@ def read_secret(terminal: Terminal, variable: str, question: str) -> Secret:
         return Secret("")
 
 
-def _read_public_key(args: argparse.Namespace) -> str | None:
+def _read_public_key(args: Arguments) -> str | None:
     if args.ed25519 is None:
         return None
     with args.ed25519.open("rb") as file:
@@ -284,7 +287,7 @@ def _read_public_key(args: argparse.Namespace) -> str | None:
     return content.decode("latin-1")
 
 
-def _show_once(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+def _show_once(issued: GuardKey, args: Arguments, terminal: Terminal) -> None:
     if issued.public_key is not None:
         _show_key(issued, args, terminal)
         return
@@ -296,7 +299,7 @@ def _show_once(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -
     remark("The secret is not shown again; `perpguard keys rotate` replaces it.", to=terminal.stderr)
 
 
-def _show_key(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+def _show_key(issued: GuardKey, args: Arguments, terminal: Terminal) -> None:
     """An Ed25519 guard key: the bot has its own private key, so there is no secret to show."""
     if args.json:
         shown = {"key": issued.key, "bot": issued.bot, "account": issued.account, "state": issued.state.value}
@@ -306,7 +309,7 @@ def _show_key(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) ->
     remark("The bot signs with the private half of the key pair it keeps.", to=terminal.stderr)
 
 
-def _show_state(changed: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+def _show_state(changed: GuardKey, args: Arguments, terminal: Terminal) -> None:
     if args.json:
         show_json(_guard_key_row(changed, shortened), to=terminal.stdout)
         return
@@ -320,7 +323,7 @@ def _account_row(key: ExchangeKey, spell: Callable[[str], str]) -> dict[str, str
         "api_key": spell(key.api_key),
         "created_at": key.created_at.isoformat(timespec="seconds"),
         "master": spell(key.master.api_key) if key.master is not None else "none",
-        **enrolment.enrolment_row(key),
+        **keys_exchange.enrolment_row(key),
     }
 
 

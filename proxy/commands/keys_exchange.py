@@ -7,6 +7,7 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
+from proxy.commands.arguments import Arguments
 from proxy.terminal import remark, say
 from proxy.vault.keys import ExchangeKey
 from proxy.vault.permissions import Enrolment, KeyPermissions, KeyRefused, Risk, admit
@@ -22,12 +23,12 @@ def add_acceptances(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--accept-{risk}", action="store_true", help=f"although {risk.words}")
 
 
-def accepted(args: argparse.Namespace) -> tuple[Risk, ...]:
+def accepted(args: Arguments) -> tuple[Risk, ...]:
     """The risks taken on the command line."""
     return tuple(risk for risk in Risk if getattr(args, f"accept_{risk.replace('-', '_')}"))
 
 
-def enrol(args: argparse.Namespace, candidate: ExchangeKey, now: datetime, stderr: TextIO) -> Enrolment:
+def enrol(args: Arguments, candidate: ExchangeKey, now: datetime, stderr: TextIO) -> Enrolment:
     """Ask the venue about a key that is about to be kept. Raises ``KeyRefused``; ``--offline`` skips the question."""
     if args.offline:
         remark("the key's rights were not checked; `perpguard keys check` does it later", to=stderr)
@@ -36,7 +37,7 @@ def enrol(args: argparse.Namespace, candidate: ExchangeKey, now: datetime, stder
     return Enrolment(checked_at=now, accepted=accepted(args))
 
 
-def check(args: argparse.Namespace, vault: Vault, now: datetime, stdout: TextIO) -> None:
+def check(args: Arguments, vault: Vault, now: datetime, stdout: TextIO) -> None:
     """Ask the venue about the keys that are kept, say what each may do, and keep what is accepted now.
 
     Raises ``KeyRefused`` after the last one, when any is not as it should be; ``UnknownAccount``.

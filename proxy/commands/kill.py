@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, NOT_STARTED, OK, USAGE_ERROR
 from proxy.commands.kill_told import Telling
 from proxy.kill.asked import Asked, answered, fitting, note_asked
 from proxy.kill.calling import ANSWER_S_MAX, LineRefused, NothingOfThatName, NoWarden, Silent, ask_warden
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from proxy.vault.keys import ExchangeKey
     from proxy.vault.vault import Vault
     from rules.kill.settings import Flatten
-
-FLAT, NOT_FLAT, USAGE_ERROR, NOT_STARTED = 0, 1, 2, 3
-"""Exit codes. NOT_STARTED: nothing was cancelled or closed; whether entries are stopped is printed."""
 
 QUICK_ANSWER_S: Final = 0.25
 
@@ -48,8 +47,11 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     kill.add_argument("--passphrase-file", type=Path, help="a file only you can read")
 
 
-def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = sys.stderr) -> int:
-    """Run ``perpguard kill``. Reads ``args.settings`` only after the sentinel stands."""
+def run(args: Arguments, stdout: TextIO = sys.stdout, stderr: TextIO = sys.stderr) -> int:
+    """Run ``perpguard kill``: 0 flat, 1 not flat, 2 the scope is wrong, 3 nothing was cancelled or closed.
+
+    Reads ``args.settings`` only after the sentinel stands.
+    """
     telling = Telling(stdout, stderr, as_json=args.json)
     try:
         scope = Scope(args.account or None, venue=args.venue or None, bot=args.bot or None)
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
 class _Press:
     """One press, from the sentinel to the report."""
 
-    def __init__(self, args: argparse.Namespace, scope: Scope, telling: Telling) -> None:
+    def __init__(self, args: Arguments, scope: Scope, telling: Telling) -> None:
         self._args = args
         self._scope = scope
         self._telling = telling
@@ -128,7 +130,7 @@ class _Press:
         """Say who goes on."""
         next_step = "press again, or a warden that runs here goes on with it"
         self._telling.say(f"interrupted: NOT KNOWN TO BE FLAT\nDONE: {self._done}\nNEXT: {next_step}")
-        return NOT_FLAT
+        return NOT_OK
 
     def _note(self) -> None:
         note_asked(self._data_dir, self._scope, self._asked)
@@ -312,7 +314,7 @@ class _Press:
         from rules.kill.events import Phase
 
         self._telling.ended(report, issued, CertificateShelf(self._data_dir))
-        return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
+        return OK if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_OK
 
 
 def _is_missing(data_dir: Path) -> bool:

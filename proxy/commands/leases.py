@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.client.asking import ask
-from proxy.control.answering import answered
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK
 from proxy.terminal import say, show_json
 
 
@@ -17,18 +19,18 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     leases.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Print every lease; 0, 1 when refused, 3 when nobody answered."""
-    return answered("leases", lambda: _show(args))
+    return answered_by_the_warden("leases", lambda: _show(args))
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: Arguments) -> int:
     leases = ask(args.settings, "GET", "/api/desk")["leases"]
     if args.json:
         show_json(leases)
     else:
         say(*(map(_line, leases) if leases else ["no bot holds a lease"]))
-    return 0
+    return OK
 
 
 def _line(lease: Mapping[str, Any]) -> str:

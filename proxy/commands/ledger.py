@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
-from proxy.audit.asking import OK, UsageError, answered, parse_since
 from proxy.audit.documents import ArchiveSource, Window
 from proxy.audit.place import archive_place
 from proxy.audit.reader import ArchiveReader
+from proxy.audit.since import UsageError, parse_since
 from proxy.clock import utc_now
-from proxy.commands import ledger_books as book_commands
-from proxy.ledger import pages
+from proxy.commands import ledger_books, ledger_pages
+from proxy.commands.answering import answered_by_the_record
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK
 from proxy.ledger.counterfactual import Fees
 from proxy.ledger.history import MarkHistory
 from proxy.ledger.marks import MarkReader, MarksUnavailable, marks_path
@@ -35,15 +37,15 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     saved.add_argument("--taker-fee", help=f"assumed fee, a fraction (default {_FEES.taker})")
     saved.add_argument("--maker-fee", help=f"the same of orders that rested (default {_FEES.maker})")
     saved.add_argument("--json", action="store_true", help="print JSON")
-    book_commands.add_arguments(actions)
+    ledger_books.add_arguments(actions)
 
 
-def run(args: Any) -> int:
+def run(args: Arguments) -> int:
     """Run one ``ledger`` command and give its exit code: 0 answered, 1 the archive is damaged, 2 it cannot be asked."""
-    return answered(f"ledger {args.ledger_command}", lambda: _COMMANDS[args.ledger_command](args))
+    return answered_by_the_record(f"ledger {args.ledger_command}", lambda: _COMMANDS[args.ledger_command](args))
 
 
-def _counterfactual(args: Any) -> int:
+def _counterfactual(args: Arguments) -> int:
     now = utc_now()
     window = Window(
         since=parse_since(args.since, now) if args.since is not None else None,
@@ -62,7 +64,7 @@ def _counterfactual(args: Any) -> int:
             report = counterfactual(decisions, MarkHistory(MarkReader(path)), fees, now, rule=args.rule)
         except MarksUnavailable as trouble:
             raise UsageError(str(trouble)) from trouble
-    pages.print_counterfactual(report, fees, as_json=args.json)
+    ledger_pages.print_counterfactual(report, fees, as_json=args.json)
     return OK
 
 
@@ -79,4 +81,4 @@ def _fee(option: str, text: str | None, default: Decimal) -> Decimal:
     return fee
 
 
-_COMMANDS: Final[dict[str, Callable[[Any], int]]] = {"counterfactual": _counterfactual, **book_commands.COMMANDS}
+_COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {"counterfactual": _counterfactual, **ledger_books.COMMANDS}

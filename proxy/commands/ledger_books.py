@@ -6,18 +6,21 @@ import argparse
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from proxy.audit.asking import NOT_OK, OK, UsageError
-from proxy.audit.pages import complain
+from proxy.audit.since import UsageError
 from proxy.clock import utc_now
+from proxy.commands import ledger_books_pages
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK
 from proxy.commands.export import add_window, complain_of_gaps, coverages, wanted
-from proxy.ledger import book_pages
+from proxy.commands.terminal_tables import complain
 from proxy.ledger.books import rows
 from proxy.ledger.books.execution import execution
 from proxy.ledger.books.reconciling import Standing, reconcile
 from proxy.ledger.books.schema import BooksUnavailable, books_path, reading
 from proxy.ledger.books.sums import by_kind, summed
+from proxy.ledger.books.words import plain_amounts
 from proxy.store.codec import plain
 from proxy.terminal import show_json
 
@@ -41,7 +44,7 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(bot=None, symbol=None)
 
 
-def _show(args: Any, connection: sqlite3.Connection) -> int:
+def _show(args: Arguments, connection: sqlite3.Connection) -> int:
     window = wanted(args)
     books = summed(rows.fills(connection, window), rows.fundings(connection, window))
     others = by_kind(rows.others(connection, window))
@@ -49,20 +52,20 @@ def _show(args: Any, connection: sqlite3.Connection) -> int:
     if args.json:
         show_json(
             {
-                "books": book_pages.books_json(books),
+                "books": ledger_books_pages.books_json(books),
                 "also_booked": [
-                    {"account": account, "kind": kind, "amounts": book_pages.plain_amounts(amounts)}
+                    {"account": account, "kind": kind, "amounts": plain_amounts(amounts)}
                     for (account, kind), amounts in sorted(others.items())
                 ],
                 "coverage": plain(covered),
             }
         )
     else:
-        book_pages.print_books(books, others, covered)
+        ledger_books_pages.print_books(books, others, covered)
     return OK
 
 
-def _reconcile(args: Any, connection: sqlite3.Connection) -> int:
+def _reconcile(args: Arguments, connection: sqlite3.Connection) -> int:
     window = wanted(args)
     found = [
         each
@@ -73,7 +76,7 @@ def _reconcile(args: Any, connection: sqlite3.Connection) -> int:
         show_json([{"standing": each.standing.value, **plain(each)} for each in found])
     else:
         for each in found:
-            book_pages.print_reconciliation(each)
+            ledger_books_pages.print_reconciliation(each)
     if not found:
         # Nobody has been compared: "all of them are the same" would be true, and prove nothing.
         complain("nothing has been read yet: the ledger holds no account", "ledger")
@@ -81,7 +84,7 @@ def _reconcile(args: Any, connection: sqlite3.Connection) -> int:
     return OK if all(each.standing is Standing.RECONCILED for each in found) else NOT_OK
 
 
-def _execution(args: Any, connection: sqlite3.Connection) -> int:
+def _execution(args: Arguments, connection: sqlite3.Connection) -> int:
     if args.since is None:
         args.since = (utc_now() - timedelta(days=EXECUTION_DAYS)).isoformat()
     window = wanted(args)
@@ -90,12 +93,12 @@ def _execution(args: Any, connection: sqlite3.Connection) -> int:
     if args.json:
         show_json(plain(days))
     else:
-        book_pages.print_execution(days)
+        ledger_books_pages.print_execution(days)
     return OK
 
 
-def _on_the_books(command: Callable[[Any, sqlite3.Connection], int]) -> Callable[[Any], int]:
-    def run(args: Any) -> int:
+def _on_the_books(command: Callable[[Arguments, sqlite3.Connection], int]) -> Callable[[Arguments], int]:
+    def run(args: Arguments) -> int:
         try:
             with reading(books_path(args.data_dir)) as connection:
                 return command(args, connection)
@@ -105,7 +108,7 @@ def _on_the_books(command: Callable[[Any, sqlite3.Connection], int]) -> Callable
     return run
 
 
-COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
+COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "show": _on_the_books(_show),
     "reconcile": _on_the_books(_reconcile),
     "execution": _on_the_books(_execution),

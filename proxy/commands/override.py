@@ -9,6 +9,9 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, Final
 
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK
 from proxy.terminal import safe, say, show_json
 
 _TERMS: Final = {
@@ -44,51 +47,49 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     listed.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Run one ``override`` command and give its exit code."""
-    from proxy.control.answering import answered
-
-    return answered("override", lambda: _ACTIONS[args.override_command](args))
+    return answered_by_the_warden("override", lambda: _ACTIONS[args.override_command](args))
 
 
-def _request(args: argparse.Namespace) -> int:
+def _request(args: Arguments) -> int:
     names = [name.replace("-", "_") for name in _TERMS]
     asked = _ask(args, "POST", "/control/overrides", {name: getattr(args, name) for name in names})
     waits = f"{asked['id']} waits for another person until {asked['until']}:"
     return _tell(args, asked, waits, f"perpguard override approve {asked['id']} --name ...")
 
 
-def _approve(args: argparse.Namespace) -> int:
+def _approve(args: Arguments) -> int:
     granted = _ask(args, "POST", "/control/overrides/approve", {"id": args.id, "name": args.name})
     return _tell(args, granted, f"in force: {_line(granted)}")
 
 
-def _withdraw(args: argparse.Namespace) -> int:
+def _withdraw(args: Arguments) -> int:
     withdrawn = _ask(args, "POST", "/control/overrides/withdraw", {"id": args.id, "name": args.name})
     return _tell(args, withdrawn, f"{withdrawn['id']} is withdrawn")
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: Arguments) -> int:
     overrides = _ask(args, "GET", "/api/desk")["overrides"]
     if args.json:
         show_json(overrides)
-        return 0
+        return OK
     for each in overrides:
         say(safe(_line(each)))
     if not overrides:
         say("none waits, none is in force")
-    return 0
+    return OK
 
 
-def _tell(args: argparse.Namespace, view: Mapping[str, Any], *lines: str) -> int:
+def _tell(args: Arguments, view: Mapping[str, Any], *lines: str) -> int:
     if args.json:
         show_json(view)
     else:
         say(*map(safe, lines))
-    return 0
+    return OK
 
 
-def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+def _ask(args: Arguments, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
     from proxy.client.asking import ask
 
     return ask(args.settings, method, path, body)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.clock import utc_now
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK, REFUSED, USAGE_ERROR
 from proxy.people import changes
 from proxy.people.changes import ChangeRefused
 from proxy.people.file import PeopleBusy, PeopleFile, PeopleUnreadable
@@ -20,8 +22,6 @@ from proxy.people.roles import Role
 from proxy.people.users import LINK_LIFE, People, User, digest_of
 from proxy.settings import CodesFor
 from proxy.terminal import complain, safe, say, show_json
-
-_OK, _REFUSED, _UNREADABLE = 0, 1, 2
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,42 +43,42 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """Run one ``people`` command and give its exit code."""
     try:
         answer, lines = _ACTIONS[args.people_command](args)
     except ChangeRefused as refusal:
-        return _failed(f"refused: {safe(refusal)}", _REFUSED)
+        return _failed(f"refused: {safe(refusal)}", REFUSED)
     except (PeopleUnreadable, PeopleBusy, OSError) as trouble:
-        return _failed(str(trouble), _UNREADABLE)
+        return _failed(str(trouble), USAGE_ERROR)
     if args.json:
         show_json(answer)
     else:
         say(*lines)
-    return _OK
+    return OK
 
 
-def _list(args: argparse.Namespace) -> tuple[Any, list[str]]:
+def _list(args: Arguments) -> tuple[Any, list[str]]:
     users = PeopleFile(args.settings.data_dir).read().users
     lines = [f"{user.name}  {user.role}  {user.state}{'' if user.has_code else '  without an app'}" for user in users]
     return [_shown(user) for user in users], [*map(safe, lines)] or ["nobody yet"]
 
 
-def _invite(args: argparse.Namespace) -> tuple[Any, list[str]]:
+def _invite(args: Arguments) -> tuple[Any, list[str]]:
     token = secrets.token_urlsafe(32)
     role, digest, by, now = Role(args.role), digest_of(token), _by(), utc_now()
     people = _change(args, lambda people: changes.with_invited(people, args.name, role, digest=digest, by=by, now=now))
     return _linked(args, people, token)
 
 
-def _reset(args: argparse.Namespace) -> tuple[Any, list[str]]:
+def _reset(args: Arguments) -> tuple[Any, list[str]]:
     token = secrets.token_urlsafe(32)
     digest, by, now = digest_of(token), _by(), utc_now()
     people = _change(args, lambda people: changes.with_reset(people, args.name, digest=digest, by=by, now=now))
     return _linked(args, people, token)
 
 
-def _role(args: argparse.Namespace) -> tuple[Any, list[str]]:
+def _role(args: Arguments) -> tuple[Any, list[str]]:
     codes = args.settings.control_codes
     return _done(
         args,
@@ -86,12 +86,12 @@ def _role(args: argparse.Namespace) -> tuple[Any, list[str]]:
     )
 
 
-def _disable(args: argparse.Namespace) -> tuple[Any, list[str]]:
+def _disable(args: Arguments) -> tuple[Any, list[str]]:
     codes = _codes_to_disable(args)
     return _done(args, lambda people: changes.with_disabled(people, args.name, codes=codes, by=_by(), now=utc_now()))
 
 
-def _codes_to_disable(args: argparse.Namespace) -> CodesFor:
+def _codes_to_disable(args: Arguments) -> CodesFor:
     """Who needs an app; settings that cannot be read keep nobody from closing somebody's way in."""
     from proxy.settings import SettingsError
 
@@ -102,26 +102,26 @@ def _codes_to_disable(args: argparse.Namespace) -> CodesFor:
     return codes
 
 
-def _enable(args: argparse.Namespace) -> tuple[Any, list[str]]:
+def _enable(args: Arguments) -> tuple[Any, list[str]]:
     return _done(args, lambda people: changes.with_enabled(people, args.name, by=_by(), now=utc_now()))
 
 
-def _done(args: argparse.Namespace, change: Callable[[People], People]) -> tuple[Any, list[str]]:
+def _done(args: Arguments, change: Callable[[People], People]) -> tuple[Any, list[str]]:
     user = _named(args, _change(args, change))
     return _shown(user), [safe(f"{user.name}  {user.role}  {user.state}")]
 
 
-def _linked(args: argparse.Namespace, people: People, token: str) -> tuple[Any, list[str]]:
+def _linked(args: Arguments, people: People, token: str) -> tuple[Any, list[str]]:
     user, link = _named(args, people), link_of(args.settings, token, args.settings.control_port)
     answer = {**_shown(user), "link": link, "expires_at": (utc_now() + LINK_LIFE).isoformat()}
     return answer, [f"{safe(user.name)} comes in here, once, within 24 hours:", link]
 
 
-def _change(args: argparse.Namespace, change: Callable[[People], People]) -> People:
+def _change(args: Arguments, change: Callable[[People], People]) -> People:
     return PeopleFile(args.settings.data_dir).change(change)
 
 
-def _named(args: argparse.Namespace, people: People) -> User:
+def _named(args: Arguments, people: People) -> User:
     user = people.find(args.name)
     if user is None:
         raise ChangeRefused("there is nobody of that name")
@@ -150,7 +150,7 @@ def _failed(text: str, code: int) -> int:
     return code
 
 
-_ACTIONS: Final[dict[str, Callable[[argparse.Namespace], tuple[Any, list[str]]]]] = {
+_ACTIONS: Final[dict[str, Callable[[Arguments], tuple[Any, list[str]]]]] = {
     "list": _list,
     "invite": _invite,
     "role": _role,

@@ -11,16 +11,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.client.asking import NoAnswer, Refused, ask
-from proxy.commands import policy_replay as replay_command
+from proxy.client.asking import Refused, ask
+from proxy.commands import policy_replay
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK, REFUSED, USAGE_ERROR
 from proxy.policy.comparing import compare, loosened
 from proxy.policy.problems import PolicyError
 from proxy.policy.reading import load_policy, read_policy
 from proxy.policy.schema import policy_schema
 from proxy.settings import Settings
-from proxy.terminal import complain, remark, say, show_json
-
-_OK, _NOT_OK, _WRONG, _NO_ANSWER = 0, 1, 2, 3
+from proxy.terminal import remark, say, show_json
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,7 +33,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     diff.add_argument("old", type=Path, metavar="OLD")
     diff.add_argument("new", type=Path, metavar="NEW")
     diff.add_argument("--fail-on-loosening", action="store_true", help="exit with 1 when anything is loosened")
-    replay_command.add_arguments(actions)
+    policy_replay.add_arguments(actions)
     apply = actions.add_parser("apply", help="put FILE in force; what loosens anything waits for approval")
     apply.add_argument("file", type=Path, metavar="FILE")
     pending = actions.add_parser("pending", help="what waits for approval")
@@ -47,27 +48,29 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: Any) -> int:
+def run(args: Arguments) -> int:
     """Run one ``policy`` command and give its exit code; trouble goes to standard error."""
+    return answered_by_the_warden("policy", lambda: _run(args))
+
+
+def _run(args: Arguments) -> int:
+    """What is wrong with a policy is told as it is, a problem a line, by this machine and by the warden alike."""
     try:
         return _COMMANDS[args.policy_command](args)
     except PolicyError as error:
         remark(*str(error).split("\n"))
-        return _WRONG
+        return USAGE_ERROR
     except Refused as refusal:
         remark(*str(refusal).split("\n"))
-        return _NOT_OK
-    except NoAnswer as silence:
-        complain("policy", str(silence))
-        return _NO_ANSWER
+        return REFUSED
 
 
-def _schema(args: Any) -> int:
+def _schema(args: Arguments) -> int:
     _print_json(policy_schema())
-    return _OK
+    return OK
 
 
-def _diff(args: Any) -> int:
+def _diff(args: Arguments) -> int:
     changes = compare(load_policy(args.old), load_policy(args.new))
     looser = loosened(changes)
     if args.json:
@@ -76,35 +79,35 @@ def _diff(args: Any) -> int:
         for change in changes:
             say(f"{change.direction.value:<9} {change}")
         say(f"{len(looser)} of {len(changes)} changes loosen" if looser else "nothing is loosened")
-    return _NOT_OK if looser and args.fail_on_loosening else _OK
+    return NOT_OK if looser and args.fail_on_loosening else OK
 
 
-def _apply(args: Any) -> int:
+def _apply(args: Arguments) -> int:
     policy, text = read_policy(args.file)
     body = {"text": text, "name": args.name, "reason": args.reason}
     answer = ask(args.settings, "POST", "/control/policy", body)
     _tell(args, answer)
     _remind(args.settings, policy.version)
-    return _OK
+    return OK
 
 
-def _approve(args: Any) -> int:
+def _approve(args: Arguments) -> int:
     body = {"digest": args.digest, "name": args.name, "reason": args.reason}
     _tell(args, ask(args.settings, "POST", "/control/policy/approve", body))
-    return _OK
+    return OK
 
 
-def _withdraw(args: Any) -> int:
+def _withdraw(args: Arguments) -> int:
     body = {"digest": args.digest, "name": args.name, "reason": args.reason}
     answer = ask(args.settings, "POST", "/control/policy/withdraw", body)
     if args.json:
         _print_json(answer)
     else:
         say(f"policy {args.digest} is withdrawn; {answer['in_force']} stays in force")
-    return _OK
+    return OK
 
 
-def _pending(args: Any) -> int:
+def _pending(args: Arguments) -> int:
     waiting = ask(args.settings, "GET", "/api/desk")["proposals"]
     if args.json:
         _print_json(waiting)
@@ -113,10 +116,10 @@ def _pending(args: Any) -> int:
             _say_proposal(proposal)
         if not waiting:
             say("nothing waits")
-    return _OK
+    return OK
 
 
-def _tell(args: Any, answer: Any) -> None:
+def _tell(args: Arguments, answer: Any) -> None:
     if args.json:
         _print_json(answer)
     elif answer["pending"] is None:
@@ -156,10 +159,10 @@ def _print_json(value: Any) -> None:
     show_json(value, indent=2)
 
 
-_COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
+_COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "schema": _schema,
     "diff": _diff,
-    "replay": replay_command.run,
+    "replay": policy_replay.run,
     "apply": _apply,
     "approve": _approve,
     "withdraw": _withdraw,

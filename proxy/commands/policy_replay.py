@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.audit import pages
-from proxy.audit.asking import NOT_OK, OK, UsageError, answered, parse_since
 from proxy.audit.documents import ArchiveSource, Window
 from proxy.audit.place import archive_place
 from proxy.audit.reader import ArchiveReader
+from proxy.audit.since import UsageError, parse_since
 from proxy.clock import utc_now
+from proxy.commands.answering import answered_by_the_record
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK
+from proxy.commands.terminal_tables import print_table, say
 from proxy.policy.reading import load_policy, parse_policy
 from proxy.reasons.flips import Change, Flip
 from proxy.reasons.replaying import FLIPS_SHOWN, PolicyReplay, replay_policy
@@ -39,12 +42,12 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     again.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: Any) -> int:
+def run(args: Arguments) -> int:
     """Run it and give the exit code: 0 nothing flips, 1 something does or may, 2 it cannot be asked."""
-    return answered("policy replay", lambda: _replay(args))
+    return answered_by_the_record("policy replay", lambda: _replay(args))
 
 
-def _replay(args: Any) -> int:
+def _replay(args: Arguments) -> int:
     if not 0 <= args.limit <= _SHOWN_MAX:
         raise UsageError(f"--limit is between 0 and {_SHOWN_MAX}")
     now = utc_now()
@@ -65,22 +68,22 @@ def _replay(args: Any) -> int:
 
 def _print(report: PolicyReplay) -> None:
     for change in (Change.REFUSED, Change.ALLOWED, Change.RESIZED):
-        pages.say(f"{_HEADINGS[change]}: {_in_words(report.by_change[change.value,])}")
+        say(f"{_HEADINGS[change]}: {_in_words(report.by_change[change.value,])}")
     for heading, tally in (("rule", report.by_rule), ("bot", report.by_bot), ("symbol", report.by_symbol)):
         rows = [(name[0], " ".join(name[1:]).strip() or "-", *_cells(each)) for name, each in tally]
-        pages.print_table(("", f"by {heading}", "orders", "notional"), rows)
-    pages.print_table(("time (UTC)", "bot", "command", "", "notional", "why", "id"), map(_row, report.flips))
+        print_table(("", f"by {heading}", "orders", "notional"), rows)
+    print_table(("time (UTC)", "bot", "command", "", "notional", "why", "id"), map(_row, report.flips))
     reported = [(" ".join(name), *_cells(each)) for name, each in report.reported]
-    pages.print_table(("passes, and would be reported by", "orders", "notional"), reported)
-    pages.say(
+    print_table(("passes, and would be reported by", "orders", "notional"), reported)
+    say(
         f"{report.decisions} decisions: {report.replayed} replayed, {report.in_part} without a rule that might refuse"
         f" them, {sum(report.not_replayed.values())} not replayed"
     )
     for (rule, reason), count in report.left_out.most_common():
-        pages.say(f"  {count} pass without {rule}: {reason}")
+        say(f"  {count} pass without {rule}: {reason}")
     for reason, count in report.not_replayed.most_common():
-        pages.say(f"  {count} not replayed: {reason}")
-    pages.say(f"not known: {NOT_KNOWN}")
+        say(f"  {count} not replayed: {reason}")
+    say(f"not known: {NOT_KNOWN}")
 
 
 _HEADINGS: Final = {

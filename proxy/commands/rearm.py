@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from proxy.client.asking import ask
-from proxy.control.answering import answered
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.terminal import complain, say, show_json
-
-USAGE_ERROR: Final = 2
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,29 +30,29 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     what.add_argument("--status", action="store_true", help="what is stopped, what must hold, what waits")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """0 when done, 1 when refused, 2 for a command that says too little, 3 when nobody answered."""
     lacking = [] if args.status else [name for name in _needed(args) if not getattr(args, name)]
     if lacking:
         complain("rearm", f"needs {', '.join(f'--{name}' for name in lacking)}")
         return USAGE_ERROR
-    return answered("rearm", lambda: _show(args))
+    return answered_by_the_warden("rearm", lambda: _show(args))
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(args: Arguments) -> int:
     views = _asked(args)
     if args.json:
         show_json({"scopes": views})
     else:
         say(*([line for view in views for line in _lines(view)] or ["nothing is stopped"]))
-    return 0
+    return OK
 
 
-def _needed(args: argparse.Namespace) -> tuple[str, ...]:
+def _needed(args: Arguments) -> tuple[str, ...]:
     return ("scope", "name", "reason") if args.withdraw else ("scope", "name", "reason", "typed")
 
 
-def _asked(args: argparse.Namespace) -> list[Mapping[str, Any]]:
+def _asked(args: Arguments) -> list[Mapping[str, Any]]:
     if args.status:
         query = f"?scope={quote(args.scope)}" if args.scope else ""
         found: list[Mapping[str, Any]] = ask(args.settings, "GET", f"/control/rearm{query}")["scopes"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
 
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.store.scope import Scope
 from proxy.terminal import complain, say, show_json
-
-USAGE_ERROR: Final = 2
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,19 +22,17 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     reduce.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """0 when done, 1 when refused, 2 for a scope that cannot be one, 3 when nobody answered."""
-    from proxy.control.answering import answered
-
     try:
         scope = Scope(args.account or None, venue=args.venue or None)
     except ValueError as trouble:
         complain("reduce", str(trouble))
         return USAGE_ERROR
-    return answered("reduce", lambda: _reduce(args, scope), without="; perpguard kill works without it")
+    return answered_by_the_warden("reduce", lambda: _reduce(args, scope), without="; perpguard kill works without it")
 
 
-def _reduce(args: argparse.Namespace, scope: Scope) -> int:
+def _reduce(args: Arguments, scope: Scope) -> int:
     from proxy.client.asking import ask
 
     done = ask(args.settings, "POST", "/control/reduce", {"scope": str(scope), "by": args.by, "reason": args.reason})
@@ -42,7 +40,7 @@ def _reduce(args: argparse.Namespace, scope: Scope) -> int:
         show_json(done)
     else:
         say(_said(done["scope"], done["reduced"]))
-    return 0
+    return OK
 
 
 def _said(scope: str, reduced: list[str]) -> str:

@@ -6,12 +6,13 @@ import argparse
 import time
 from typing import Final
 
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_OK, OK
 from proxy.terminal import say
 
 WAIT_S: Final = 60.0
 """For each gate: half of it until the new one serves, and a quarter until the old one is gone."""
 
-FAILED: Final = 1
 _LOOK_EVERY_S: Final = 0.1
 
 
@@ -24,7 +25,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     subparsers.add_parser("restart-gates", help="relieve the running gates by new ones; no order is refused")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """0 when all gates are new, 1 when one did not come up in time. Raises ``NotRestarted``."""
     from proxy.supervision.restarts import NoGuard, ask_to_restart, last_restart
     from proxy.supervision.rolling import Rolled
@@ -42,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
         time.sleep(_LOOK_EVERY_S)
     else:
         say("the guard was asked, and is not done yet: see its log")
-        return FAILED
+        return NOT_OK
     if now.state is Rolled.FAILED:
         say("a new gate did not come up; the old ones serve on: see the guard's log")
-        return FAILED
+        return NOT_OK
     say(f"{args.settings.gate_workers} gates are new")
-    return 0
+    return OK

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
 
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.terminal import complain, say
-
-_USAGE: Final = 2
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,17 +15,17 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     rules.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: Any) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print one rule's page or all of them; 2 for a rule that there is not."""
     from proxy.reference.rule_pages import rule_page, rules_json, rules_part
     from rules.catalog import CATALOG
 
     if args.rule_id is not None and args.rule_id not in CATALOG:
         complain("rules", f"no rule {args.rule_id}; known are {', '.join(CATALOG)}")
-        return _USAGE
+        return USAGE_ERROR
     if args.json:
         page = rules_json(args.rule_id)
     else:
         page = rules_part() if args.rule_id is None else rule_page(CATALOG[args.rule_id])
     say(*page.split("\n"))
-    return 0
+    return OK

@@ -8,9 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from proxy.commands import signals_anomalies as score_orders
-from proxy.commands import signals_backtest as backtest_command
-from proxy.commands import signals_shown as show_command
+from proxy.commands import signals_anomalies, signals_backtest, signals_shown
 
 if TYPE_CHECKING:
     from proxy.commands.arguments import Arguments
@@ -22,11 +20,11 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     Each sub-command's parser sets ``signals_run``: the function that runs it and gives its exit code.
     """
     signals = subparsers.add_parser("signals", help="the forecasts and scores, with their age and track record")
-    show_command.add_options(signals)
+    signals_shown.add_options(signals)
     actions = signals.add_subparsers(metavar="COMMAND")
-    show_command.add_arguments(actions)
-    backtest_command.add_arguments(actions)
-    score_orders.add_arguments(actions)
+    signals_shown.add_arguments(actions)
+    signals_backtest.add_arguments(actions)
+    signals_anomalies.add_arguments(actions)
 
 
 def run(args: Arguments) -> int:

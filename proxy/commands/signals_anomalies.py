@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.signals.evidence.event import TIME_END
 from proxy.terminal import complain, say, show_json
 
 if TYPE_CHECKING:
     from proxy.commands.arguments import Arguments
     from proxy.signals.anomaly import AnomalyScorer
-
-_OK, _UNREADABLE = 0, 2
 
 REFRACTORY_S: Final = 600.0
 """Alarms of one account within ten minutes are one."""
@@ -66,12 +65,12 @@ def run(args: Arguments) -> int:
         found = score_orders(read_orders(args.orders), threshold=args.threshold)
     except UnreadableOrders as trouble:
         complain("signals anomalies", str(trouble))
-        return _UNREADABLE
+        return USAGE_ERROR
     if getattr(args, "json", False):
         show_json(found)
     else:
         say(*_lines(found))
-    return _OK
+    return OK
 
 
 def read_orders(path: Path) -> Iterator[dict[str, Any]]:

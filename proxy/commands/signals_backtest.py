@@ -10,12 +10,11 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.terminal import complain, say, show_json
 
 if TYPE_CHECKING:
     from proxy.commands.arguments import Arguments
-
-_OK, _USAGE_ERROR = 0, 2
 
 
 def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,13 +55,13 @@ def run(args: Arguments) -> int:
         bars = read_bars(given["ohlcv"], symbols)
     except BarsUnreadable as error:
         complain("signals backtest", str(error))
-        return _USAGE_ERROR
+        return USAGE_ERROR
     told = report([walk(each, plan) for each in bars], plan)
     if given.get("json", False):
         show_json(told)
     else:
         say(*lines(told))
-    return _OK
+    return OK
 
 
 def _days(text: str) -> int:

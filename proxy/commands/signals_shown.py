@@ -9,6 +9,8 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.exit_codes import OK
 from proxy.terminal import safe, say, show_json
 
 if TYPE_CHECKING:
@@ -31,9 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: Arguments) -> int:
     """Print what the warden tells."""
-    from proxy.control.answering import answered
-
-    return answered("signals", lambda: _show(args))
+    return answered_by_the_warden("signals", lambda: _show(args))
 
 
 def _show(args: Arguments) -> int:
@@ -44,7 +44,7 @@ def _show(args: Arguments) -> int:
         show_json(told)
     else:
         say(*lines(told))
-    return 0
+    return OK
 
 
 def lines(told: Mapping[str, Any]) -> Iterator[str]:

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TextIO
 
 from proxy.clock import utc_now
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.store.scope import Scope
 from proxy.terminal import complain, say
-
-USAGE_ERROR = 2
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
         complain("command", str(trouble), to=stderr)
         return USAGE_ERROR
     say(line, to=stdout)
-    return 0
+    return OK
 
 
 def _make_key(path: Path) -> str:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from proxy.terminal import complain, say, show_json
+from proxy.commands.answering import answered_by_the_warden
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NO_ANSWER, NOT_OK, OK, USAGE_ERROR
+from proxy.terminal import say, show_json
 
 if TYPE_CHECKING:
     from proxy.store.fence import Fence
-
-TRADING: Final = 0
-NOT_TRADING: Final = 1
-"""Something is stopped, reduce-only, stale, too old to trade on, or being made flat."""
-
-REFUSED: Final = 2
-NO_ANSWER: Final = 3
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,26 +21,30 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     status.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
-    """0 when everything trades, 1 when something does not, 2 when refused, 3 when no warden answered."""
-    from proxy.client.asking import NoAnswer, Refused, ask
+def run(args: Arguments) -> int:
+    """0 when everything trades, 1 when something does not, 2 when refused, 3 when no warden answered.
+
+    Something does not trade that is stopped, reduce-only, stale, too old to trade on, or being made flat.
+    """
     from proxy.store.fence import Fence
 
-    try:
-        desk = ask(args.settings, "GET", "/api/desk")
-    except Refused as refusal:
-        complain("status", str(refusal))
-        return REFUSED
-    except NoAnswer as silence:
-        complain("status", str(silence))
+    # A refusal is 2 here: 1 says that something does not trade.
+    code = answered_by_the_warden("status", lambda: _show(args), refused=USAGE_ERROR)
+    if code == NO_ANSWER:
         _print_stops(Fence(args.data_dir), as_json=args.json)
-        return NO_ANSWER
+    return code
+
+
+def _show(args: Arguments) -> int:
+    from proxy.client.asking import ask
+
+    desk = ask(args.settings, "GET", "/api/desk")
     hindrances = list(_hindrances(desk))
     if args.json:
         show_json({"trading": not hindrances, "hindrances": hindrances, "desk": desk})
     else:
         say(*_lines(desk, hindrances))
-    return NOT_TRADING if hindrances else TRADING
+    return NOT_OK if hindrances else OK
 
 
 def _print_stops(fence: Fence, *, as_json: bool) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import OK, USAGE_ERROR
 from proxy.terminal import complain, say, show_json
 from proxy.tls.names import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from proxy.tls.shelf import TlsShelf
-
-REFUSED: Final = 2
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,7 +27,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: Arguments) -> int:
     """0 when done, 2 when refused, with the reason."""
     from proxy.clock import utc_now
     from proxy.tls.names import BadName, names_of
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
         raise
     except (BadName, TlsMissing, OSError) as trouble:
         complain("tls", str(trouble))
-        return REFUSED
-    return 0
+        return USAGE_ERROR
+    return OK
 
 
 def _show(shelf: TlsShelf, *, as_json: bool) -> None:

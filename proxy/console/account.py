@@ -15,11 +15,11 @@ from proxy.console.bodies import read_query
 from proxy.console.changing import changed
 from proxy.console.door import Door
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
 from proxy.console.sessions import SESSIONS_MAX, Session
 from proxy.people import codes
 from proxy.people.register import Register
+from proxy.people.roles import Role
 
 _PASSWORD: Final = ("proof", "password", "again")
 _CODE: Final = ("proof", "code")

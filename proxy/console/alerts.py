@@ -14,10 +14,10 @@ from proxy.console.asking import act
 from proxy.console.bodies import read_json, read_query
 from proxy.console.door import Door
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of, form_of, session_of
 from proxy.console.sender import sender_fields, sender_of
-from proxy.refused import ControlRefused
+from proxy.people.roles import Role
+from proxy.refused import Refused
 
 _ID_MAX: Final = 40
 OPEN_SHOWN: Final = 5
@@ -116,7 +116,7 @@ class AlertsDoor:
             raise Refusal(404, "NOT_FOUND", "there is no alert of that id")
         try:
             return self._alerts.acknowledge(alert_id, by)
-        except ControlRefused as refused:
+        except Refused as refused:
             raise Refusal(404, "NOT_FOUND", str(refused)) from None
 
     def _said(self, text: str, *, good: bool = True, status: int = 200) -> Page:

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Request
 from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act, read
-from proxy.console.bodies import person_of, read_json, read_query, scope_of
+from proxy.console.bodies import read_query, scope_of
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
-from proxy.console.routing import add, caller_of
-from proxy.console.sessions import Session
+from proxy.console.routing import add
+from proxy.console.sender import pressed_by
 from proxy.console.texts import BLOCKED_DEFAULT, BLOCKED_MAX
+from proxy.people.roles import Role
 
 _DECISION_ID: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
 
@@ -70,12 +70,7 @@ class Api:
 
     async def kill(self, request: Request) -> Json:
         """Press the button. 202 as soon as trading is blocked; the job runs on."""
-        caller = caller_of(request)
-        if isinstance(caller, Session):
-            fields, by = await read_json(request, ("scope", "reason")), caller.person
-        else:
-            fields = await read_json(request, ("scope", "reason"), ("by",))
-            by = person_of(fields["by"]) if fields.get("by") else "holder of the control token"
+        fields, by = await pressed_by(request, named=False)
         pressed = await act(self._plane.kill(scope=scope_of(fields), by=by, reason=fields["reason"]))
         return Json(pressed, status_code=202)
 

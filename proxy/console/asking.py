@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from proxy.console.answers import Objection, Refusal
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ async def read(asked: Awaitable[T], seconds: float | None = None) -> T:
             return await asked
     except TimeoutError:
         raise Refusal(504, "SLOW", "the warden did not answer in time") from None
-    except ControlRefused as refused:
+    except Refused as refused:
         raise _refusal(refused) from None
 
 
@@ -29,9 +29,9 @@ async def act(asked: Awaitable[T]) -> T:
     """An act's answer, or Refusal 409. Not bounded: a press that is under way is never called off from here."""
     try:
         return await asked
-    except ControlRefused as refused:
+    except Refused as refused:
         raise _refusal(refused) from None
 
 
-def _refusal(refused: ControlRefused) -> Refusal:
+def _refusal(refused: Refused) -> Refusal:
     return Refusal(409, "REFUSED", str(refused), [Objection(reason) for reason in refused.reasons])

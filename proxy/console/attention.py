@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.accounts.keeper import FeedStatus
 from proxy.console import words
 from proxy.console.desk_views import AccountView, BotView, DeskView
 from proxy.console.progress import Progress
@@ -139,7 +140,7 @@ def _of_account(account: AccountView) -> Iterator[Item]:
         yield Item(BAD, name, "is traded past the guard after a stop")
     if account.exchange_key not in ("sound", "unknown"):
         yield Item(BAD, name, f"exchange key: {account.exchange_key}")
-    if account.feed.state == "STALE":
+    if account.feed.state == FeedStatus.STALE:
         yield Item(BAD, name, f"stream is stale: {account.feed.why}")
     if words.stale(account.known_age_s):
         yield Item(BAD, name, f"last confirmed {words.age(account.known_age_s)}")

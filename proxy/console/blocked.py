@@ -18,8 +18,8 @@ from proxy.console.filters import FILTERS, Filter, read_filter
 from proxy.console.looking import desk_seen
 from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, session_of
+from proxy.people.roles import Role
 from proxy.reasons.inquiry import BadQuestion, NothingToTry, Told, WhatIf
 from proxy.reasons.plane import Refusals, Wanted
 

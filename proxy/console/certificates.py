@@ -18,8 +18,8 @@ from proxy.console.answers import Json, Refusal
 from proxy.console.asking import read
 from proxy.console.bodies import read_query
 from proxy.console.progress import text
-from proxy.console.roles import Role
 from proxy.console.routing import add
+from proxy.people.roles import Role
 
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _STEPS_MAX: Final = 1000

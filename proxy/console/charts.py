@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from proxy.console.exposure_plane import HistoryView
+from proxy.console.history_plane import HistoryView
 
 LINES_MAX: Final = 6
 """More lines than that in one picture tell nothing; the largest of now are shown."""

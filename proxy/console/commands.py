@@ -13,6 +13,7 @@ from proxy.console.attempts import Attempts
 from proxy.console.bodies import read_json, scope_of
 from proxy.console.plane import ControlPlane
 from proxy.console.routing import add
+from proxy.kill.press_plane import Pressed, Reduced
 from proxy.kill.signed import SIGNED, Command, CommandDesk, CommandRefused
 
 _STATUS: Final = {"BAD_SIGNATURE": 401, "OTHER_DESK": 403, "REPLAYED": 409, "TOO_MANY_COMMANDS": 429}
@@ -47,7 +48,7 @@ class CommandsApi:
         reason = f"{accepted.reason} (signed command)"
         match accepted.command:
             case Command.KILL:
-                done = await act(self._plane.kill(scope=scope, by=accepted.by, reason=reason))
+                done: Pressed | Reduced = await act(self._plane.kill(scope=scope, by=accepted.by, reason=reason))
             case Command.REDUCE:
                 done = await act(self._plane.reduce(scope=scope, by=accepted.by, reason=reason))
             case _:

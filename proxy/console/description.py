@@ -12,9 +12,9 @@ from proxy.console.bodies import read_query
 from proxy.console.describing import Answer, described
 from proxy.console.openapi import document
 from proxy.console.problems import PROBLEMS, Problem
-from proxy.console.roles import Role
 from proxy.console.routing import Kind, add
 from proxy.console.texts import CODE
+from proxy.people.roles import Role
 
 
 class DescriptionApi:

@@ -6,7 +6,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.console.exposure_plane import LimitView, StopView, SymbolView
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitView:
+    """One enforced limit of the policy and what is in use of it, by the rule's own arithmetic.
+
+    Positions, resting orders and holds count as if filled. ``name`` says which of a rule's limits, empty for its only
+    one; ``symbol`` is empty for the whole account. ``unit`` is ``x`` for multiples of margin balance, ``base`` for base
+    units, empty for quote currency. ``share`` is used over limit, at most 9.99.
+    """
+
+    rule: str
+    level: str
+    name: str
+    symbol: str
+    observed: str
+    limit: str
+    unit: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopView:
+    """One protective stop of a leg. ``quantity`` is empty for one that closes all of it."""
+
+    trigger_price: str
+    quantity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolView:
+    """One symbol that is held or whose state is not ACTIVE, across the desk's accounts."""
+
+    name: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +175,14 @@ class ProposalView:
     stale: bool
     loosened: Sequence[str]
     other_changes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyOutcome:
+    """The digest of the policy in force, and the proposal that waits, if this made one."""
+
+    in_force: str
+    pending: ProposalView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ only with its CSRF token and from our own origin; SameSite=Strict alone would le
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,10 +18,10 @@ from pydantic import SecretStr
 
 from proxy.console.answers import Refusal
 from proxy.console.attempts import Attempts, is_loopback
-from proxy.console.roles import Role
-from proxy.console.sessions import AGE_MAX, Session, Sessions
+from proxy.console.sessions import AGE_MAX, Session, Sessions, digest
 from proxy.people.names import bare
 from proxy.people.register import CodeMissing, Register
+from proxy.people.roles import Role
 from proxy.people.users import People, User, UserState
 from proxy.settings import TOKEN_LENGTH_MIN
 
@@ -56,7 +55,7 @@ class Door:
         """``people`` are who may sign in, nobody without them; ``note`` hears who came, went and failed to."""
         if len(token.get_secret_value()) < TOKEN_LENGTH_MIN:
             raise ValueError(f"the control token has at least {TOKEN_LENGTH_MIN} characters")
-        self._token = _digest(token.get_secret_value())
+        self._token = digest(token.get_secret_value())
         self._people = people
         self._https = https
         self._note = note
@@ -233,7 +232,7 @@ class Door:
     def _machine(self, request: Request) -> Machine:
         headers = request.headers.getlist("authorization")
         scheme, _, token = headers[0].partition(" ")
-        right = hmac.compare_digest(_digest(token), self._token)
+        right = hmac.compare_digest(digest(token), self._token)
         if len(headers) != 1 or scheme.lower() != "bearer" or not right:
             raise Refusal(401, "UNAUTHENTICATED", "that is not the control token")
         return Machine()
@@ -255,7 +254,7 @@ class Door:
 
 def check_csrf(session: Session, csrf: str) -> None:
     """Refusal 403 unless this is the session's own token."""
-    if not hmac.compare_digest(_digest(csrf), _digest(session.csrf)):
+    if not hmac.compare_digest(digest(csrf), digest(session.csrf)):
         raise Refusal(403, "CSRF", "this form is not of your session; load the page again")
 
 
@@ -282,7 +281,3 @@ def _visit(request: Request, **more: str) -> dict[str, str]:
 
 def _cross_origin() -> Refusal:
     return Refusal(403, "CROSS_ORIGIN", "this came from another site's page, or from a browser that does not say")
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "replace")).digest()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 
@@ -14,10 +13,11 @@ from proxy.console.asking import act, read
 from proxy.console.bodies import read_json, read_query
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of
 from proxy.console.sender import sender_fields, sender_of
 from proxy.drill.plane import DRILL_KINDS
+from proxy.drill.shelf import DrillReport
+from proxy.people.roles import Role
 
 _ID: Final = re.compile(r"[0-9T]{1,32}")
 
@@ -63,7 +63,7 @@ class DrillApi:
         return Json(await act(self._plane.drills.start(kind=fields["kind"], by=by)), status_code=202)
 
 
-async def drill_report(request: Request, plane: ControlPlane) -> Mapping[str, Any]:
+async def drill_report(request: Request, plane: ControlPlane) -> DrillReport:
     """The report named in the path, or Refusal 404: an id we never gave names nothing."""
     name: str = request.path_params["drill_id"]
     found = await read(plane.drills.report(name)) if _ID.fullmatch(name) else None

@@ -26,8 +26,8 @@ from proxy.console.bodies import read_query
 from proxy.console.door import Door
 from proxy.console.looking import LOOK_SECONDS_MAX
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
 from proxy.console.routing import Kind, add, session_of
+from proxy.people.roles import Role
 
 log = logging.getLogger("perpguard.console")
 

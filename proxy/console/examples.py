@@ -16,14 +16,17 @@ from proxy.console.desk_views import (
     FeedView,
     LastDrill,
     OverrideView,
+    PolicyOutcome,
     PositionView,
     ProposalView,
 )
-from proxy.console.exposure_plane import HistoryView
+from proxy.console.history_plane import HistoryView
+from proxy.console.plane import Blocked
 from proxy.drill.plane import DrillProgress
 from proxy.drill.shelf import AccountDrill, DrillReport
 from proxy.kill.gates import Acknowledged
 from proxy.kill.in_flight import InFlight
+from proxy.kill.press_plane import Pressed, Reduced
 from proxy.kill.rearm_plane import CheckView, RearmView
 from proxy.signals.plane import AnomalyView, ForecastView, JumpView, SignalsView
 
@@ -82,8 +85,8 @@ HISTORY: Final = HistoryView(
     every_s=60.0, at=(1_795_512_600.0, 1_795_512_660.0), series={"anomaly": (0.1, None), "leverage:main": (1.3, 1.3)}
 )
 
-BLOCKED: Final[dict[str, Any]] = {
-    "blocked": [
+BLOCKED: Final = Blocked(
+    blocked=[
         JudgedCommand(
             seq=4711,
             item=0,
@@ -103,8 +106,8 @@ BLOCKED: Final[dict[str, Any]] = {
             message="order value 324000 is above 25000",
         )
     ],
-    "next": "1795512581000000-4711-0",
-}
+    next="1795512581000000-4711-0",
+)
 
 DECISION: Final[dict[str, Any]] = {
     "id": "01JD3M-7f",
@@ -115,17 +118,17 @@ DECISION: Final[dict[str, Any]] = {
     "counterfactual": "not known: the marks cannot be read",
 }
 
-PRESSED: Final[dict[str, Any]] = {
-    "scope": "account:main",
-    "blocked_ms": 11.5,
-    "generation": 8,
-    "latched": True,
-    "gates": Acknowledged(gates=2, acknowledged=2, within_ms=9.1, silent=()),
-    "in_flight": InFlight(known=True),
-    "trouble": "",
-}
+PRESSED: Final = Pressed(
+    scope="account:main",
+    blocked_ms=11.5,
+    generation=8,
+    latched=True,
+    gates=Acknowledged(gates=2, acknowledged=2, within_ms=9.1, silent=()),
+    in_flight=InFlight(known=True),
+    trouble="",
+)
 
-REDUCED: Final[dict[str, Any]] = {"scope": "desk", "reduced": ["main"]}
+REDUCED: Final = Reduced(scope="desk", reduced=["main"])
 
 KILL: Final[dict[str, Any]] = {
     "kill": {
@@ -192,9 +195,9 @@ CERTIFICATES: Final[dict[str, Any]] = {
     ]
 }
 
-PENDING: Final[dict[str, Any]] = {
-    "in_force": _DIGEST,
-    "pending": ProposalView(
+PENDING: Final = PolicyOutcome(
+    in_force=_DIGEST,
+    pending=ProposalView(
         policy_version="b2c3d4e5f6071829",
         policy_name="calm",
         policy_owner="risk@desk.example",
@@ -206,8 +209,8 @@ PENDING: Final[dict[str, Any]] = {
         loosened=("max_order_value: limit 25000 -> 30000",),
         other_changes=(),
     ),
-}
-IN_FORCE: Final[dict[str, Any]] = {"in_force": _DIGEST, "pending": None}
+)
+IN_FORCE: Final = PolicyOutcome(in_force=_DIGEST, pending=None)
 
 OVERRIDE: Final = OverrideView(
     id="0123456789",

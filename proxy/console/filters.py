@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
-from proxy.audit.asking import UsageError, parse_since
+from proxy.audit.since import UsageError, parse_since
 from proxy.console.answers import Refusal
 from proxy.console.bodies import read_query
 from proxy.reasons.plane import Wanted

@@ -12,8 +12,8 @@ from proxy.console.bodies import read_query
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
+from proxy.people.roles import Role
 
 
 class KeysDoor:

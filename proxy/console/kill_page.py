@@ -19,8 +19,8 @@ from proxy.console.desk_views import DeskView
 from proxy.console.looking import PRESSED_SECONDS_MAX, desk_seen, progress_seen
 from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
+from proxy.people.roles import Role
 
 WORD: Final = "STOP"
 """What somebody types who cannot hold a button."""
@@ -107,7 +107,7 @@ class KillPage:
             done = await act(self._plane.reduce(scope=scope_of(fields), by=session.person, reason=reason))
         except Refusal as refusal:
             return self._refused(refusal)
-        reduced = ", ".join(done["reduced"])
+        reduced = ", ".join(done.reduced)
         said = f"Reduce-only now: {reduced}." if reduced else "All of it was reduce-only, or stopped, before."
         return self._render.page("_notice.html", good=True, text=said)
 

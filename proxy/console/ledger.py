@@ -15,9 +15,9 @@ from proxy.console.answers import Json
 from proxy.console.asking import read
 from proxy.console.bodies import read_query
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, session_of
 from proxy.ledger.plane import Amounts, BooksView, LedgerPlane, LedgerView, QualityView
+from proxy.people.roles import Role
 
 BOOKS_SHOWN: Final = 200
 QUALITY_SHOWN: Final = 200

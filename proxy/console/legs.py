@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from proxy.console.desk_views import AccountView, DeskView, PositionView
-from proxy.console.exposure_plane import StopView
+from proxy.console.desk_views import AccountView, DeskView, PositionView, StopView
 from proxy.console.words import decimal_of, leg_side, to_liquidation
 from proxy.signals.liquidation import LegForecast
 from proxy.signals.plane import SignalsView

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Final, Protocol
 
@@ -11,6 +10,7 @@ from pydantic import SecretStr
 
 from proxy.console.answers import Refusal
 from proxy.console.routing import add
+from proxy.console.sessions import digest
 from proxy.settings import TOKEN_LENGTH_MIN
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,7 +32,7 @@ class MetricsDoor:
         if len(token.get_secret_value()) < TOKEN_LENGTH_MIN:
             raise ValueError(f"the metrics token has at least {TOKEN_LENGTH_MIN} characters")
         self._plane = plane
-        self._token = _digest(token.get_secret_value())
+        self._token = digest(token.get_secret_value())
 
     def router(self) -> APIRouter:
         """The route."""
@@ -48,10 +48,6 @@ class MetricsDoor:
     def _check(self, request: Request) -> None:
         headers = request.headers.getlist("authorization")
         scheme, _, token = headers[0].partition(" ") if headers else ("", "", "")
-        right = hmac.compare_digest(_digest(token), self._token)
+        right = hmac.compare_digest(digest(token), self._token)
         if len(headers) != 1 or scheme.lower() != "bearer" or not right:
             raise Refusal(401, "UNAUTHENTICATED", "send the metrics token as a bearer token")
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "replace")).digest()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from proxy.console.roles import Role
+from proxy.people.roles import Role
 
 
 @dataclass(frozen=True, slots=True)

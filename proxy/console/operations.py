@@ -6,8 +6,9 @@ from typing import Final
 
 from proxy.console import examples, shapes
 from proxy.console.describing import Answer, Body, described, named_body, reads
-from proxy.console.desk_views import DeskView, OverrideView
-from proxy.console.exposure_plane import HistoryView
+from proxy.console.desk_views import DeskView, OverrideView, PolicyOutcome
+from proxy.console.history_plane import HistoryView
+from proxy.console.plane import Blocked, DecisionStory
 from proxy.console.texts import (
     ACKNOWLEDGED,
     BY,
@@ -37,6 +38,7 @@ from proxy.console.texts import (
 )
 from proxy.drill.plane import DrillProgress
 from proxy.drill.shelf import DrillReport
+from proxy.kill.press_plane import Pressed, Reduced
 from proxy.kill.rearm_plane import RearmView
 from proxy.signals.plane import SignalsView
 
@@ -45,30 +47,30 @@ DESK: Final = reads(DeskView, examples.DESK, "The desk in one glance.")
 SIGNALS: Final = reads(SignalsView, examples.SIGNALS, "At one moment.", query=(QUERY_SYMBOL,))
 HISTORY: Final = reads(HistoryView, examples.HISTORY, "In numbers, oldest first.")
 BLOCKED: Final = reads(
-    shapes.Blocked,
+    Blocked,
     examples.BLOCKED,
     "The newest first.",
     query=(QUERY_BOT, QUERY_RULE, QUERY_ACCOUNT, QUERY_BEFORE, LIMIT),
     problems=("LIMIT",),
 )
 DECISION: Final = reads(
-    shapes.DecisionStory, examples.DECISION, "The whole story.", path=(DECISION_ID,), problems=("NO_SUCH_DECISION",)
+    DecisionStory, examples.DECISION, "The whole story.", path=(DECISION_ID,), problems=("NO_SUCH_DECISION",)
 )
 
 KILL: Final = described(
-    Answer(shape=shapes.Pressed, example=examples.PRESSED, says="Trading is blocked; the job runs on.", status=202),
+    Answer(shape=Pressed, example=examples.PRESSED, says="Trading is blocked; the job runs on.", status=202),
     body=Body(needed=(SCOPE, REASON), machine_optional=(BY,)),
     problems=("REFUSED",),
 )
 REDUCE: Final = described(
-    Answer(shape=shapes.Reduced, example=examples.REDUCED, says="Which accounts were not so before."),
+    Answer(shape=Reduced, example=examples.REDUCED, says="Which accounts were not so before."),
     body=Body(needed=(SCOPE, REASON), machine=(BY_NAME,)),
     problems=("REFUSED",),
 )
 KILL_PROGRESS: Final = reads(shapes.KillProgress, examples.KILL, "How far it is.")
 COMMAND: Final = described(
     Answer(
-        shape=(shapes.Pressed, shapes.Reduced),
+        shape=(Pressed, Reduced),
         example=examples.PRESSED,
         says="It has taken effect: what pressing answers, or what is reduce-only now.",
         status=202,
@@ -131,17 +133,17 @@ OVERRIDE_APPROVE: Final = described(_OVERRIDE, body=named_body(OVERRIDE_ID, loos
 OVERRIDE_WITHDRAW: Final = described(_OVERRIDE, body=named_body(OVERRIDE_ID), problems=("REFUSED",))
 
 POLICY: Final = described(
-    Answer(shape=shapes.PolicyOutcome, example=examples.PENDING, says="In force, or pending where it loosens."),
+    Answer(shape=PolicyOutcome, example=examples.PENDING, says="In force, or pending where it loosens."),
     body=named_body(POLICY_TEXT, GROUNDS, loosens=True),
     problems=("REFUSED",),
 )
 POLICY_APPROVE: Final = described(
-    Answer(shape=shapes.PolicyOutcome, example=examples.IN_FORCE, says="What is in force now."),
+    Answer(shape=PolicyOutcome, example=examples.IN_FORCE, says="What is in force now."),
     body=named_body(DIGEST, GROUNDS, loosens=True),
     problems=("REFUSED", "DIGEST"),
 )
 POLICY_WITHDRAW: Final = described(
-    Answer(shape=shapes.PolicyOutcome, example=examples.IN_FORCE, says="What is in force, as before."),
+    Answer(shape=PolicyOutcome, example=examples.IN_FORCE, says="What is in force, as before."),
     body=named_body(DIGEST, REASON),
     problems=("REFUSED", "DIGEST"),
 )

@@ -10,10 +10,10 @@ from proxy.console.asking import act
 from proxy.console.bodies import read_json
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of
 from proxy.console.sender import sender_fields, sender_of
 from proxy.overrides.terms import TERMS, Terms, TermsRefused, read_terms
+from proxy.people.roles import Role
 
 
 class OverridesApi:

@@ -25,8 +25,9 @@ from proxy.console.looking import LOOK_SECONDS_MAX, PRESSED_SECONDS_MAX, desk_se
 from proxy.console.plane import ControlPlane
 from proxy.console.progress import rows_of
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
+from proxy.people.roles import Role
+from proxy.store.codec import plain
 
 log = logging.getLogger("perpguard.console")
 
@@ -123,8 +124,8 @@ class Console:
             )
         except Refusal as refusal:
             return self._page("_blocked.html", refusal.status, rows=(), trouble=refusal.message)
-        rows = rows_of(found["blocked"], _BLOCKED_SHOWN)
-        return self._page("_blocked.html", rows=rows, ended=found["next"] is None, trouble="")
+        rows = rows_of(found.blocked, _BLOCKED_SHOWN)
+        return self._page("_blocked.html", rows=rows, ended=found.next is None, trouble="")
 
     async def decision_part(self, request: Request) -> Response:
         """One decision, line by line."""
@@ -132,7 +133,7 @@ class Console:
         found = await read(self._plane.decision(decision_id(request)))
         if found is None:
             raise no_such_decision()
-        return self._page("_decision.html", decision_id=decision_id(request), lines=words.lines_of(found))
+        return self._page("_decision.html", decision_id=decision_id(request), lines=words.lines_of(plain(found)))
 
     async def kill(self, request: Request) -> Response:
         """The button was held. A reason is asked for but never waited for."""

@@ -13,9 +13,9 @@ from proxy.console.asking import act
 from proxy.console.bodies import read_json, read_json_with_file
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of
 from proxy.console.sender import sender_fields, sender_of
+from proxy.people.roles import Role
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 

@@ -5,9 +5,9 @@ A text is compared before it can be proposed, and what is proposed is what was c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -15,14 +15,15 @@ from fastapi.responses import Response
 from proxy.console.answers import Refusal
 from proxy.console.asking import act, read
 from proxy.console.bodies import read_form_with_file, read_query
+from proxy.console.desk_views import PolicyOutcome
 from proxy.console.door import Door, check_csrf
 from proxy.console.filters import moment
 from proxy.console.plane import ControlPlane
 from proxy.console.policies import digest_of
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
 from proxy.console.sender import sender_of
+from proxy.people.roles import Role
 from proxy.policy.reading import policy_digest
 
 SINCE_DEFAULT: Final = "24h"
@@ -125,10 +126,10 @@ class PolicyPages:
         return self._render.page("_notice.html", status, good=good, text=text)
 
 
-def _outcome(done: Mapping[str, Any]) -> str:
-    pending = done["pending"]
-    if pending is None:
-        return f"In force now: {done['in_force']}."
-    if pending["due"]:
-        return f"Proposed. It takes effect at {pending['due']}, or when somebody else approves; it may be withdrawn."
+def _outcome(done: PolicyOutcome) -> str:
+    if done.pending is None:
+        return f"In force now: {done.in_force}."
+    if done.pending.due:
+        due = done.pending.due
+        return f"Proposed. It takes effect at {due}, or when somebody else approves; it may be withdrawn."
     return "Proposed. Somebody else must approve."

@@ -14,8 +14,8 @@ from proxy.console.bodies import read_query
 from proxy.console.legs import SORTS, Wanted, legs_of, totals_of
 from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, session_of
+from proxy.people.roles import Role
 
 LEGS_SHOWN: Final = 500
 _COLUMNS: Final = ("account", "symbol", "side", "sort", "order")

@@ -1,11 +1,14 @@
-"""A kill's progress and the refusals as the page shows them: the plane's mappings become bounded text."""
+"""A kill's progress and the refusals as the page shows them: what the plane told becomes bounded text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from proxy.audit.judged import JudgedCommand
+from proxy.kill.press_plane import AccountKill, Kill
+from proxy.store.codec import plain
 from proxy.store.scope import bot_in, part_in_words
 
 _STEPS: Final = (
@@ -103,36 +106,40 @@ class BlockedRow:
     decision_id: str
 
 
-def progress_of(job: Mapping[str, Any] | None, certified: Callable[[str], bool]) -> Progress | None:
+def progress_of(job: Kill | None, certified: Callable[[str], bool]) -> Progress | None:
     """The plane's job, fit to be shown. ``certified`` says whether a job has its certificate."""
     if job is None:
         return None
-    flat_ms, unknown = job.get("flat_ms"), tuple(map(text, job.get("unreadable") or ()))
     return Progress(
-        unreadable=bool(unknown) and not job.get("accounts"),
-        left_open=tuple(map(text, job.get("left_open") or ())),
-        unknown=unknown,
-        running=bool(job.get("running")),
-        flat=bool(job.get("flat")),
-        scope=text(job.get("scope")),
-        by=text(job.get("by")),
-        reason=text(job.get("reason")),
-        flat_ms=float(flat_ms) if isinstance(flat_ms, int | float) else None,
-        started_at=text(job.get("started_at")),
-        accounts=tuple(_account(each, certified) for each in job.get("accounts") or ()),
+        unreadable=bool(job.unreadable) and not job.accounts,
+        left_open=tuple(map(text, job.left_open)),
+        unknown=tuple(map(text, job.unreadable)),
+        running=job.running,
+        flat=job.flat,
+        scope=text(job.scope),
+        by=text(job.by),
+        reason=text(job.reason),
+        flat_ms=job.flat_ms,
+        started_at=text(job.started_at),
+        accounts=tuple(_account(each, certified) for each in job.accounts),
     )
 
 
-def rows_of(rows: Sequence[Mapping[str, Any]], most: int) -> list[BlockedRow]:
+def rows_of(rows: Sequence[JudgedCommand], most: int) -> list[BlockedRow]:
     """The plane's refusals, fit to be shown."""
     return [
         BlockedRow(
-            at=text(row.get("at")),
-            **{
-                name: text(row.get(name))
-                for name in ("bot", "account", "command", "rule", "code", "observed", "limit", "headroom", "message")
-            },
-            decision_id=text(row.get("id")),
+            at=text(plain(row.at)),
+            bot=text(row.bot),
+            account=text(row.account),
+            command=text(row.command),
+            rule=text(row.rule),
+            code=text(row.code),
+            observed=text(row.observed),
+            limit=text(row.limit),
+            headroom=text(row.headroom),
+            message=text(row.message),
+            decision_id=text(row.id),
         )
         for row in rows[:most]
     ]
@@ -143,18 +150,18 @@ def text(value: object) -> str:
     return "" if value is None else str(value)[:_TEXT_MAX].encode("utf-8", "replace").decode("utf-8")
 
 
-def _account(account: Mapping[str, Any], certified: Callable[[str], bool]) -> AccountProgress:
-    phase, job_id = text(account.get("phase")), text(account.get("job_id"))
+def _account(account: AccountKill, certified: Callable[[str], bool]) -> AccountProgress:
+    phase, job_id = text(account.phase), text(account.job_id)
     return AccountProgress(
-        name=part_in_words(text(account.get("scope")), text(account.get("name"))),
+        name=part_in_words(text(account.scope), text(account.name)),
         phase=phase,
         end=phase if phase in _ENDS else "",
         stages=_stages(phase),
-        read_backs=min(len(account.get("read_backs") or ()), _READ_BACKS),
-        story=tuple(_told(step) for step in list(account.get("steps") or ())[-_STORY_MAX:]),
-        left=tuple(text(each) for each in list(account.get("left") or ())[:_LEFT_MAX]),
-        why=text(account.get("why")),
-        advice=text(account.get("advice")),
+        read_backs=min(len(account.read_backs), _READ_BACKS),
+        story=tuple((text(plain(step.at)), text(step.what)) for step in account.steps[-_STORY_MAX:]),
+        left=tuple(map(text, account.left[:_LEFT_MAX])),
+        why=text(account.why),
+        advice=text(account.advice),
         certificate=job_id if phase in _ENDS and job_id and certified(job_id) else "",
     )
 
@@ -170,9 +177,3 @@ def _stands(at: int, phase: str) -> str:
         return "done" if at <= _PHASES.index("KEYS_DISABLED") else "ahead"
     position = _PHASES.index(phase) if phase in _PHASES else -1
     return "done" if at < position else "now" if at == position else "ahead"
-
-
-def _told(step: object) -> tuple[str, str]:
-    if isinstance(step, Mapping):
-        return text(step.get("at")), text(step.get("what", step.get("phase")))
-    return "", text(step)

@@ -14,10 +14,10 @@ from proxy.console.door import Door
 from proxy.console.drills import drill_report
 from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
 from proxy.console.sessions import Session
 from proxy.kill.rearm_plane import RearmView
+from proxy.people.roles import Role
 
 _ASK = ("scope", "name", "reason", "typed", "proof")
 

@@ -10,9 +10,9 @@ from proxy.console.asking import act, read
 from proxy.console.bodies import read_json, read_query, scope_of
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of
 from proxy.console.sender import sender_fields, sender_of
+from proxy.people.roles import Role
 
 
 class RearmApi:

@@ -11,8 +11,8 @@ from proxy.console.asking import read
 from proxy.console.blocked import what_if_of
 from proxy.console.bodies import read_json, read_query
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
 from proxy.console.routing import add
+from proxy.people.roles import Role
 
 
 class ReasonsApi:

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request
 from proxy.console import operations
 from proxy.console.answers import Json
 from proxy.console.asking import act
-from proxy.console.bodies import person_of, read_json, scope_of
+from proxy.console.bodies import scope_of
 from proxy.console.plane import ControlPlane
-from proxy.console.roles import Role
-from proxy.console.routing import add, caller_of
-from proxy.console.sessions import Session
+from proxy.console.routing import add
+from proxy.console.sender import pressed_by
+from proxy.people.roles import Role
 
 
 class ReduceApi:
@@ -28,10 +28,5 @@ class ReduceApi:
 
     async def reduce(self, request: Request) -> Json:
         """Make every account of a scope reduce-only; says which were not so before."""
-        caller = caller_of(request)
-        if isinstance(caller, Session):
-            fields, by = await read_json(request, ("scope", "reason")), caller.person
-        else:
-            fields = await read_json(request, ("scope", "reason", "by"))
-            by = person_of(fields["by"])
+        fields, by = await pressed_by(request, named=True)
         return Json(await act(self._plane.reduce(scope=scope_of(fields), by=by, reason=fields["reason"])))

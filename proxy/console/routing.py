@@ -17,8 +17,8 @@ from proxy.console.answers import Refusal, error
 from proxy.console.bodies import read_form
 from proxy.console.door import Caller, Door, check_csrf
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.sessions import Session
+from proxy.people.roles import Role
 
 ROLE_KEY: Final = "x-perpguard-role"
 PUBLIC: Final = "public"

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import Request
 
-from proxy.console.bodies import person_of
+from proxy.console.bodies import person_of, read_json
 from proxy.console.door import Caller, Door
-from proxy.console.routing import role_of
+from proxy.console.routing import caller_of, role_of
 from proxy.console.sessions import Session
+
+_NAMELESS: Final = "holder of the control token"
+"""Who pressed, where a machine names nobody."""
+
+
+async def pressed_by(request: Request, *, named: bool) -> tuple[dict[str, str], str]:
+    """The scope and the reason of what stops something, and who is recorded. ``named``: a machine must name somebody.
+
+    Raises ``Refusal``.
+    """
+    caller = caller_of(request)
+    if isinstance(caller, Session):
+        return await read_json(request, ("scope", "reason")), caller.person
+    needed, optional = (("scope", "reason", "by"), ()) if named else (("scope", "reason"), ("by",))
+    fields = await read_json(request, needed, optional)
+    return fields, person_of(fields["by"]) if named or fields.get("by") else _NAMELESS
 
 
 def sender_fields(caller: Caller, *, loosens: bool) -> tuple[str, ...]:

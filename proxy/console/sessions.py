@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from proxy.console.roles import Role
+from proxy.people.roles import Role
 
 IDLE_MAX: Final = timedelta(minutes=30)
 AGE_MAX: Final = timedelta(hours=12)
@@ -46,14 +46,14 @@ class Sessions:
             self._sessions.popitem(last=False)
         session_id = secrets.token_urlsafe(32)
         now = self._now()
-        self._sessions[_digest(session_id)] = Session(
+        self._sessions[digest(session_id)] = Session(
             person=person, role=role, generation=generation, csrf=secrets.token_urlsafe(32), since=now, seen=now
         )
         return session_id
 
     def find(self, session_id: str, *, touch: bool) -> Session | None:
         """The live session of that id. ``touch`` says a person acted; a page that polls by itself does not count."""
-        key = _digest(session_id)
+        key = digest(session_id)
         session = self._sessions.get(key)
         if session is None:
             return None
@@ -67,7 +67,7 @@ class Sessions:
 
     def close(self, session_id: str) -> None:
         """Sign out."""
-        self._sessions.pop(_digest(session_id), None)
+        self._sessions.pop(digest(session_id), None)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -81,5 +81,6 @@ class Sessions:
             del self._sessions[key]
 
 
-def _digest(session_id: str) -> bytes:
-    return hashlib.sha256(session_id.encode("utf-8", "replace")).digest()
+def digest(secret: str) -> bytes:
+    """What is kept and compared in the place of a token or of a session's id."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()

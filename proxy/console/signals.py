@@ -16,8 +16,8 @@ from proxy.console.bodies import read_query
 from proxy.console.diagrams import Diagram, diagrams_of
 from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add, session_of
+from proxy.people.roles import Role
 from proxy.signals.plane import ForecastView, JumpView, SignalsView
 from proxy.signals.scoreboard.card import Card
 

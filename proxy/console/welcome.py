@@ -17,10 +17,10 @@ from proxy.console.bodies import read_form, read_query
 from proxy.console.changing import changed
 from proxy.console.door import Door
 from proxy.console.rendering import Rendering
-from proxy.console.roles import Role
 from proxy.console.routing import add
 from proxy.people import codes
 from proxy.people.register import Register
+from proxy.people.roles import Role
 from proxy.people.users import LINKS_MAX, Link
 
 _FIELDS: Final = ("name", "password", "again", "code")

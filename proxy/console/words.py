@@ -11,8 +11,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from proxy.clock import utc_now
-from proxy.console.desk_views import PositionView
-from proxy.console.exposure_plane import LimitView
+from proxy.console.desk_views import LimitView, PositionView
+from proxy.store.codec import plain
 from rules.model import MarginMode
 from rules.rule import show, show_exact
 
@@ -49,8 +49,8 @@ def cents(value: Decimal) -> str:
 
 def signed(text: str | None) -> str:
     """A profit or loss with its sign always said."""
-    plain = number(text)
-    return plain if plain.startswith("−") or _DECIMAL.fullmatch(text or "") is None else f"+{plain}"
+    told = number(text)
+    return told if told.startswith("−") or _DECIMAL.fullmatch(text or "") is None else f"+{told}"
 
 
 def gain(text: str | None) -> str:
@@ -306,5 +306,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "away": away,
     "quoted": quoted,
     "lines": lines_of,
+    "plain": plain,
     "amounts": amounts,
 }

@@ -25,11 +25,11 @@ from proxy.store.ramp import ramp_field, ramp_share
 from proxy.store.warden_store import AgedHold
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
+from rules.account import HoldStatus
 from rules.facts import Score
 from rules.model import TradingState
 from rules.ramp import WHOLE
 from rules.rule import show
-from rules.snapshot import HoldStatus
 from rules.uses import uses_of
 
 

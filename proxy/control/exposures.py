@@ -10,15 +10,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from proxy.console.desk_views import PositionView
-from proxy.console.exposure_plane import LimitView, StopView
+from proxy.console.desk_views import LimitView, PositionView, StopView
+from rules.account import Account, Hold, Position
 from rules.decision import Use
 from rules.exposure import worst_case
 from rules.facts import Conditions
 from rules.instrument import moves_balance
 from rules.protection import Band, stops_of
 from rules.rule import show, show_exact
-from rules.snapshot import Account, Controls, Hold, Market, Position, Snapshot
+from rules.snapshot import Controls, Market, Snapshot
 
 SHARE_MAX: Final = Decimal("9.99")
 """Beyond that it does not matter how far above its limit something is."""

@@ -16,9 +16,9 @@ from proxy.console.desk_views import (
     LeaseView,
     OverrideView,
     ProposalView,
+    SymbolView,
     WatchdogView,
 )
-from proxy.console.exposure_plane import SymbolView
 from proxy.control.account_glance import AccountGlance, Followed, Listed, state_of
 from proxy.drill.rehearsed import rehearsed, worst_of
 from proxy.leases.watch import LeaseWatch

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.console.exposure_plane import HistoryView
+from proxy.console.history_plane import HistoryView
 from proxy.decoding import decoder
 from proxy.disk import make_directory, replace_file
 

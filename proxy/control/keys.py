@@ -10,7 +10,7 @@ from datetime import datetime
 
 from proxy.accounts.key_watch import UNKNOWN, KeyWatch
 from proxy.record import Record
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.store.codec import plain
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, GuardKey, last_four
@@ -48,14 +48,14 @@ class KeysControl:
         """See ``KeysPlane.switch``."""
         found = next((key for key in self._vault.guard_keys() if _id(key.key) == key_id), None)
         if found is None:
-            raise ControlRefused("there is no such guard key")
+            raise Refused("there is no such guard key")
         change = self._vault.enable if on else self._vault.disable
         try:
             with self._spoken_for(found.key):
                 # The file is locked, written and synced.
                 changed = await asyncio.to_thread(change, found.key, self._now())
         except (VaultError, OSError) as trouble:
-            raise ControlRefused(f"the key stays as it was: {trouble}") from trouble
+            raise Refused(f"the key stays as it was: {trouble}") from trouble
         detail = {"bot": changed.bot, "account": changed.account, "key": last_four(changed.key)}
         await self._record("key.enabled" if on else "key.disabled", by, detail)
         return _guard_key(changed)

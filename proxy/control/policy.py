@@ -18,7 +18,7 @@ from proxy.policy.problems import PolicyError
 from proxy.policy.reading import parse_policy
 from proxy.policy.waiting import Pending
 from proxy.policy.wording import settings_of
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.store.codec import plain
 from rules.catalog import CATALOG
 from rules.loosening import Loosening, Needs
@@ -36,12 +36,12 @@ class PolicyShowing:
         self._looking_back = Looks("hindsight")
 
     async def shown(self) -> PolicyShown:
-        """What is in force, and what waits. Raises ``ControlRefused`` when the disk does not give the proposals."""
+        """What is in force, and what waits. Raises ``Refused`` when the disk does not give the proposals."""
         policy, text = self._policies.policy, self._policies.text
         try:
             waiting = await asyncio.to_thread(self._policies.pending)
         except OSError as trouble:
-            raise ControlRefused(f"what waits cannot be read: {trouble.strerror}") from trouble
+            raise Refused(f"what waits cannot be read: {trouble.strerror}") from trouble
         return PolicyShown(
             digest=policy.version,
             name=policy.name,
@@ -63,7 +63,7 @@ class PolicyShowing:
         try:
             return await asyncio.to_thread(compared)
         except PolicyError as error:
-            raise ControlRefused(str(error)) from error
+            raise Refused(str(error)) from error
 
     async def hindsight(self, since: datetime) -> Hindsight:
         """What refusals came to. One at a time: it reads much."""

@@ -9,10 +9,9 @@ from typing import TypeVar
 
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
-from proxy.kill.rearm import RearmRefused
 from proxy.kill.rearm_desk import RearmDesk, Seen
 from proxy.kill.rearm_plane import CheckView, RearmView
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope
@@ -94,13 +93,7 @@ class RearmControl:
         return not killed and self._stops.stop_of(bot) is not None
 
     def _scope(self, text: str) -> Scope:
-        try:
-            scope = Scope.parse(text)
-        except ValueError as error:
-            raise ControlRefused(str(error)) from error
-        if not self._kill.roster.knows(scope) and scope not in self._held():
-            raise ControlRefused(f"no such {scope.level.value}")
-        return scope
+        return self._kill.roster.parsed(text, self._held)
 
     def _held(self) -> set[Scope]:
         """What is stopped or coming back. A name that was mistyped when the button was pressed is there too, and
@@ -183,11 +176,9 @@ def _time(moment: datetime | None) -> str:
 async def _refusing(scope: str, asked: Awaitable[T]) -> T:
     try:
         return await asked
-    except RearmRefused as refusal:
-        raise ControlRefused(str(refusal), refusal.reasons) from refusal
     except FenceCorrupt as trouble:
-        raise ControlRefused(str(trouble)) from trouble
+        raise Refused(str(trouble)) from trouble
     except DeskTaken as taken:
-        raise ControlRefused(f"{scope} stays as it is: {taken.said}") from taken
+        raise Refused(f"{scope} stays as it is: {taken.said}") from taken
     except STORE_TROUBLE as trouble:
-        raise ControlRefused(f"{scope} stays as it is: the store or the disk did not answer") from trouble
+        raise Refused(f"{scope} stays as it is: the store or the disk did not answer") from trouble

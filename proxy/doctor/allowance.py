@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
 
+from rules.account import Account
 from rules.decision import Breach, Enforcement
 from rules.engine import decide
 from rules.instrument import Instrument
 from rules.model import OrderType, PlaceOrder, PositionSide, Side, TimeInForce
 from rules.policy import Policy
 from rules.rule import FACTS_UNKNOWN
-from rules.snapshot import Account, Controls, Market, Snapshot
+from rules.snapshot import Controls, Market, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""``perpguard check``: settings, policy and vault read as the guard reads them, and what a person should look at.
+"""Settings, policy and vault read as the guard reads them, and what a person should look at.
 
 Problems keep the guard from starting. Warnings do not: a limit for a bot that nobody knows, or one that never applies.
 """
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
 
 from proxy.policy.comparing import Change, Direction, compare, compare_rules, loosened
 from proxy.policy.places import Place, line_of_lines
@@ -19,8 +18,6 @@ from proxy.policy.reading import load_policy, read_policy
 from proxy.policy.shelf import Shelf
 from proxy.settings import Settings, SettingsError, unknown_variables
 from proxy.supervision.starting import check_startable
-from proxy.terminal import say, show_json
-from proxy.tls.shelf import TlsMissing
 from proxy.vault.errors import VaultError
 from proxy.vault.opening import open_unambiguous
 from proxy.vault.vault import Vault
@@ -28,9 +25,6 @@ from proxy.venues.binance.client_ids import TagsClash
 from rules.decision import Enforcement
 from rules.policy import Policy
 from rules.rule import Rule
-
-_OK, _WRONG = 0, 2
-_TROUBLE: Final = (SettingsError, PolicyError, VaultError, TagsClash, TlsMissing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +39,10 @@ class Checked:
     of_settings: tuple[Problem, ...] = ()
 
 
-def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -> int:
-    """Check ``file``, or everything the settings name. 0 when the guard would start; otherwise 2, or what was raised.
-
-    Raises ``SettingsError``, ``PolicyError``, ``VaultError``, ``TagsClash`` or ``TlsMissing``, unless the answer is
-    JSON.
-    """
-    try:
-        checked = _check_file(file, settings) if file is not None else check_all(settings())
-    except _TROUBLE as error:
-        if not as_json:
-            raise
-        _print_json(None, error)
-        return _WRONG
-    if as_json:
-        _print_json(checked, None)
-    else:
-        _print(checked)
-    return _OK
-
-
 def check_all(settings: Settings) -> Checked:
-    """Everything the settings name. Raises what ``up`` does: see ``run``."""
+    """Everything the settings name. Raises what ``up`` does: ``SettingsError``, ``PolicyError``, ``VaultError``,
+    ``TagsClash`` or ``TlsMissing``.
+    """
     policy, text = read_policy(settings.policy)
     changes = _since_active(settings, policy)
     vault = open_unambiguous(settings, os.environ)
@@ -85,8 +61,11 @@ def check_all(settings: Settings) -> Checked:
     )
 
 
-def _check_file(file: Path, settings: Callable[[], Settings]) -> Checked:
-    """One policy's text; it is also written, and checked, where no guard is, and is compared with nothing there."""
+def check_file(file: Path, settings: Callable[[], Settings]) -> Checked:
+    """One policy's text; it is also written, and checked, where no guard is, and is compared with nothing there.
+
+    Raises ``PolicyError``.
+    """
     policy, text = read_policy(file)
     vault: Vault | None = None
     active: Iterable[Problem] = ()
@@ -206,45 +185,3 @@ def _takes_effect(changes: tuple[Change, ...]) -> Iterator[Problem]:
     if changes and not loosened(changes):
         count = "1 change takes" if len(changes) == 1 else f"{len(changes)} changes take"
         yield Problem(f"not the active policy; {count} effect at the next start")
-
-
-def _print(checked: Checked) -> None:
-    policy = checked.policy
-    about = f"policy {policy.name} ({policy.version}), {len(policy.rules)} rules"
-    for warning in checked.warnings:
-        say(f"warning: {warning.at(str(checked.file))}")
-    for warning in checked.of_settings:
-        say(f"warning: {warning.at('')}")
-    if checked.accounts is None:
-        say(f"{about}; accounts and bots were not compared with a vault")
-    else:
-        say(f"settings ok; {about}; accounts: {', '.join(checked.accounts) or 'none'}")
-
-
-def _print_json(checked: Checked | None, error: Exception | None) -> None:
-    policy = checked.policy if checked is not None else None
-    shown_policy = (
-        {"name": policy.name, "owner": policy.owner, "version": policy.version, "rules": len(policy.rules)}
-        if policy is not None
-        else None
-    )
-    answer: dict[str, Any] = {
-        "ok": error is None,
-        "policy": shown_policy,
-        "accounts": checked.accounts if checked is not None else None,
-        "problems": _plain(error) if error is not None else [],
-        "warnings": [*_listed(checked.warnings, str(checked.file)), *_listed(checked.of_settings, "")]
-        if checked is not None
-        else [],
-    }
-    show_json(answer, indent=2)
-
-
-def _plain(error: Exception) -> list[dict[str, Any]]:
-    if isinstance(error, PolicyError):
-        return _listed(error.problems, error.file)
-    return _listed([Problem(str(error))], "")
-
-
-def _listed(problems: Iterable[Problem], file: str) -> list[dict[str, Any]]:
-    return [{"file": file, "line": problem.line, "message": problem.message} for problem in problems]

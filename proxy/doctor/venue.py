@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
+from proxy.clock import utc_now
 from proxy.doctor.allowance import refuses_everything
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
@@ -15,8 +16,9 @@ from proxy.settings import Settings
 from proxy.vault.keys import ExchangeKey
 from proxy.vault.permissions import KeyPermissions, Risk
 from proxy.vault.vault import Vault
+from rules.account import Account
 from rules.policy import Policy
-from rules.snapshot import Account, Market
+from rules.snapshot import Market
 
 OFF_MS: Final = 1_000
 """Binance refuses what is stamped a second or more ahead of it."""
@@ -54,7 +56,7 @@ async def look_at_venue(settings: Settings, vault: Vault, key: ExchangeKey, poli
 async def _asked(venue: VenueAccount, vault: Vault, key: ExchangeKey, policy: Policy) -> AsyncIterator[Finding]:
     for finding in _clock(key, *await _timed(venue)):
         yield finding
-    now = datetime.now(UTC)
+    now = utc_now()
     try:
         account = (await venue.survey(now)).account
     except VenueRefused as refusal:

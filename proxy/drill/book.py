@@ -12,8 +12,8 @@ from proxy.exchange.calls import together
 from proxy.exchange.market_payloads import Depth
 from proxy.exchange.payloads import SymbolConfig
 from proxy.exchange.venue_account import VenueAccount
+from rules.account import Account, OpenOrder, Position
 from rules.instrument import Instrument
-from rules.snapshot import Account, OpenOrder, Position
 
 DEPTH_BAND: Final = Decimal("0.0055")
 """How far out the practice exchange quotes, as a fraction of the price."""

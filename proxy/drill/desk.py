@@ -11,12 +11,11 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from proxy.drill.plane import DrillProgress
-from proxy.drill.shelf import drill_of, drills
-from proxy.refused import ControlRefused
-from proxy.store.codec import plain
+from proxy.drill.shelf import DrillReport, drill_of, drills
+from proxy.refused import Refused
 
 log = logging.getLogger("perpguard.drill")
 
@@ -36,11 +35,11 @@ class DrillDesk:
         self._steps: deque[str] = deque(maxlen=STEPS_MAX)
 
     async def start(self, *, kind: str, by: str) -> DrillProgress:
-        """Begin one. ``ControlRefused`` while another runs."""
+        """Begin one. ``Refused`` while another runs."""
         if kind not in KINDS:
-            raise ControlRefused(f"a drill is one of {', '.join(KINDS)}")
+            raise Refused(f"a drill is one of {', '.join(KINDS)}")
         if self._task is not None and not self._task.done():
-            raise ControlRefused("a drill runs already")
+            raise Refused("a drill runs already")
         self._steps.clear()
         self._progress = DrillProgress(kind=kind, by=by, running=True, steps=())
         self._task = asyncio.create_task(self._run(kind, by))
@@ -50,14 +49,13 @@ class DrillDesk:
         """The newest one of this process."""
         return self._progress
 
-    async def reports(self) -> Sequence[Mapping[str, Any]]:
+    async def reports(self) -> Sequence[DrillReport]:
         """Every report that is kept, newest first."""
-        return [plain(report) for report in await asyncio.to_thread(drills, self._data_dir)]
+        return await asyncio.to_thread(drills, self._data_dir)
 
-    async def report(self, drill_id: str) -> Mapping[str, Any] | None:
+    async def report(self, drill_id: str) -> DrillReport | None:
         """One report."""
-        found = await asyncio.to_thread(drill_of, self._data_dir, drill_id)
-        return plain(found) if found is not None else None
+        return await asyncio.to_thread(drill_of, self._data_dir, drill_id)
 
     async def _run(self, kind: str, by: str) -> None:
         ended = "it did not start"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+
+from proxy.drill.shelf import DrillReport
 
 DRILL_KINDS: Final = ("practice", "dry")
 """Against the practice exchange, or on the live account with everything but the sends."""
@@ -22,7 +24,7 @@ class DrillProgress:
 
 
 class DrillPlane(Protocol):
-    """Rehearsals of the kill. None of these raises but ``ControlRefused``."""
+    """Rehearsals of the kill. None of these raises but ``Refused``."""
 
     async def start(self, *, kind: str, by: str) -> DrillProgress:
         """Begin one, ``practice`` or ``dry``. Refused while another runs."""
@@ -32,10 +34,10 @@ class DrillPlane(Protocol):
         """The newest one of this process."""
         ...
 
-    async def reports(self) -> Sequence[Mapping[str, Any]]:
+    async def reports(self) -> Sequence[DrillReport]:
         """Every report that is kept, newest first."""
         ...
 
-    async def report(self, drill_id: str) -> Mapping[str, Any] | None:
+    async def report(self, drill_id: str) -> DrillReport | None:
         """One report."""
         ...

@@ -20,12 +20,12 @@ import httpx
 from proxy.clock import utc_now
 from proxy.drill.book import CopiedBook
 from proxy.practice.client import connect
-from proxy.practice.world import VENUE, World, WorldFailed
+from proxy.practice.world import World, WorldFailed
 from proxy.vault.keys import GuardKey, Secret
-from proxy.vault.opening import vault_path
 from proxy.vault.vault import Vault
+from proxy.venues.binance.venue import VENUE
+from rules.account import OpenOrder, Position
 from rules.model import MarginMode
-from rules.snapshot import OpenOrder, Position
 
 BOT: Final = "drill"
 _LEVERAGE_DEFAULT: Final = Decimal(20)
@@ -43,7 +43,8 @@ class DrillWorld(World):
         self.positions_not_copied = 0
 
     @property
-    def _exchange_settings(self) -> str:
+    def exchange_settings(self) -> str:
+        """Every account with a copied book, and the contracts in these."""
         symbols = {each.instrument.symbol: each for book in self._books.values() for each in book.symbols}
         tables = ['seed = 7\nscenario = "flat"\norder_limit = 0\nweight_limit = 0\n']
         for name, book in self._books.items():
@@ -58,16 +59,17 @@ class DrillWorld(World):
             tables.append(f"[[instrument]]\n{rows}")
         return "".join(tables)
 
-    def _start_exchange(self) -> str:
-        url = super()._start_exchange()
+    def start_exchange(self) -> str:
+        """Start it, and copy the books to it."""
+        url = super().start_exchange()
         assert urlsplit(url).hostname in ("127.0.0.1", "::1"), url  # noqa: S101 - a drill sends to nobody else
         for name, book in self._books.items():
             self._copy(url, name, book)
         return url
 
-    def _fill_vault(self) -> None:
+    def fill_vault(self, vault: Vault) -> None:
+        """The keys of every account, and one of the drill's bot for each."""
         now = utc_now()
-        vault = Vault.create(vault_path(self.data_dir), self._passphrase)
         for account, (key, secret) in self._keys.items():
             vault.add_exchange_key(account=account, venue=VENUE, api_key=key, api_secret=secret, now=now)
             self.bot_keys[account] = vault.issue(bot=BOT, account=account, label="drill", now=now)

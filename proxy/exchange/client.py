@@ -14,8 +14,6 @@ import aiohttp
 from proxy.exchange.ccxt_parts import binanceusdm
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 
-Row = Mapping[str, Any]
-
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code, seen 2026-11.
 _THROTTLED: Final = (-1003, -1015)
 _UNKNOWN: Final = (-1001, -1006, -1007)
@@ -41,7 +39,15 @@ class Leash:
             return None
 
     def handle_errors(
-        self, status: int, reason: str, url: str, method: str, headers: Row, body: str, answer: Any, *_: object
+        self,
+        status: int,
+        reason: str,
+        url: str,
+        method: str,
+        headers: Mapping[str, Any],
+        body: str,
+        answer: Any,
+        *_: object,
     ) -> None:
         """Turn the venue's answer into one of our troubles; returns for a usable answer."""
         if status in _RETRY_AFTER_DEFAULT:
@@ -93,7 +99,7 @@ def no_redirects() -> aiohttp.TraceConfig:
     return trace
 
 
-def _retry_after(status: int, headers: Row) -> float:
+def _retry_after(status: int, headers: Mapping[str, Any]) -> float:
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
     wanted = float(text) if text.isascii() and text.isdigit() else _RETRY_AFTER_DEFAULT[status]
     return min(wanted, _RETRY_AFTER_MAX)

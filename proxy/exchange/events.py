@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from proxy.exchange.event_values import flag, number, some, text, venue_id, whole
+from proxy.exchange.row import Row
 from rules.model import MarginMode, OrderType, PositionSide, Side
-
-Row = Mapping[str, Any]
 
 OPEN_STATUSES: Final = frozenset({"NEW", "PARTIALLY_FILLED"})
 ALGO_WAITING_STATUSES: Final = frozenset({"NEW", "WORKING"})

@@ -5,15 +5,14 @@ Shapes: Binance USD-M "Market Data Endpoints", seen 2026-11.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from proxy.exchange.row import Row
 from rules.snapshot import Market
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from proxy.exchange.survey import LegKey, OrderKey
+from proxy.exchange.row import Row
+from proxy.exchange.survey import OrderKey
 from proxy.exchange.troubles import VenueUnavailable
 from proxy.vault.permissions import KeyPermissions
+from rules.account import OpenOrder, Position
 from rules.instrument import Instrument, MarginTier
-from rules.model import MarginMode, OrderType, PositionSide, Side
-from rules.snapshot import OpenOrder, Position
+from rules.model import LegKey, MarginMode, OrderType, PositionSide, Side
 
 T = TypeVar("T")
-Row = Mapping[str, Any]
 
 NEVER_DELIVERED_MS: Final = 4_133_404_800_000
 """The year 2100: the delivery date Binance gives to perpetual contracts that it means to keep (seen 2026-11)."""

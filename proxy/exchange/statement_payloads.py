@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from proxy.exchange.client import Row
 from proxy.exchange.payloads import FundingRow, flag
+from proxy.exchange.row import Row
 from rules.model import PositionSide, Side
 
 

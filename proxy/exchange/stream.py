@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
@@ -28,8 +28,6 @@ PING_EVERY_S: Final = 5.0
 RENEW_EVERY_S: Final = 1_200.0
 CONNECT_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 2.0
-
-Row = Mapping[str, Any]
 
 
 class _Client(Leash, binanceusdm_streams):  # type: ignore[misc]  # ccxt carries no types

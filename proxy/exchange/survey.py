@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from rules.model import PositionSide
-from rules.snapshot import Account
-
-LegKey = tuple[str, PositionSide]
+from rules.account import Account
+from rules.model import LegKey
 
 OrderKey = tuple[str, str, bool]
 """Symbol, the venue's order id, and whether it is a conditional order, which have ids of their own."""

@@ -17,7 +17,6 @@ from typing import Any, Final
 from aiohttp import TraceConfig
 
 from proxy.exchange.calls import Calls, together
-from proxy.exchange.client import Row
 from proxy.exchange.market_payloads import markets_of
 from proxy.exchange.market_reads import MarketReads
 from proxy.exchange.payloads import (
@@ -44,14 +43,17 @@ from proxy.exchange.payloads import (
     transfer_row,
     wallets_of,
 )
+from proxy.exchange.row import Row
 from proxy.exchange.statement_reads import StatementReads
 from proxy.exchange.survey import Survey
 from proxy.exchange.troubles import VenueRefused
 from proxy.vault.keys import Secret
 from proxy.vault.permissions import KeyPermissions
 from proxy.venues.binance.usage import read_limits
+from proxy.venues.binance.venue import VENUE
+from rules.account import Account, OpenOrder
 from rules.instrument import Instrument
-from rules.snapshot import Account, Market, OpenOrder
+from rules.snapshot import Market
 
 FUNDINGS_MAX: Final = 1_000
 """Rows of income the venue gives in one answer."""
@@ -84,8 +86,8 @@ class VenueAccount:
         trace: Callable[[str], TraceConfig] | None = None,
         again_s: float = math.inf,
     ) -> None:
-        if venue != "binanceusdm":
-            raise ValueError(f"no hands for venue {venue!r}; known: binanceusdm")
+        if venue != VENUE:
+            raise ValueError(f"no hands for venue {venue!r}; known: {VENUE}")
         self.name = name
         self.venue = venue
         self.calls = Calls(

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from proxy.exchange.calls import Calls
-from proxy.exchange.client import Row
+from proxy.exchange.calls import Call, Calls
 from proxy.exchange.market_payloads import Depth, Touch, depth_of, touches_of
 from proxy.exchange.payloads import parsed
+from proxy.exchange.row import Row
 from proxy.exchange.troubles import (
     OutcomeUnknown,
     VenueRefused,
@@ -31,7 +31,6 @@ from rules.kill.events import Fee
 from rules.model import PositionSide, Side
 
 T = TypeVar("T")
-Call = Callable[[dict[str, str]], Awaitable[Any]]
 
 # The most that Binance accepts ("General Info", timing security, seen 2026-11): a slow way must not make a close late.
 _RECEIVE_WINDOW_MS: Final = 60_000

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 
 from proxy.exchange.market_payloads import Depth, Touch
 from proxy.exchange.payloads import flag
+from proxy.exchange.row import Row
 from rules.kill.events import Fee, Refusal
 from rules.kill.legs import BookLevel, LotSize, OpenLeg, RestingOrder
 from rules.model import MarginMode, PositionSide, Side
-
-Row = Mapping[str, Any]
 
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code, seen 2026-11.
 REFUSALS: Final[Mapping[int, Refusal]] = {

@@ -39,12 +39,10 @@ from proxy.store.ear import Ear
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.vault.vault import Vault
+from proxy.venues.binance.venue import VENUE
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.gate")
-
-VENUE = "binanceusdm"
-
 
 HEARD_WITHIN_S: Final = 1.0
 """A gate begins without the store's word when there is none by then: entries are refused until it comes."""

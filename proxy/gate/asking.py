@@ -11,13 +11,14 @@ from msgspec import Struct
 
 from proxy.gate.ruling import JudgedRequest
 from proxy.store.view import Bucket, HoldRequest
+from rules.account import HeldOrder
 from rules.decision import Enforcement
 from rules.exposure import held_order
 from rules.flow.message_rate import Cancels
 from rules.intent import intent_of
-from rules.model import AmendOrder, Intent
+from rules.model import AmendOrder, Intent, symbol_of
 from rules.policy import Policy
-from rules.snapshot import Controls, HeldOrder, Snapshot
+from rules.snapshot import Controls, Snapshot
 
 _NOTHING_KNOWN: Final = Snapshot(
     now=datetime(1970, 1, 1, tzinfo=UTC), bot="", account=None, controls=Controls(generation=0)
@@ -78,7 +79,7 @@ def _buckets(request: JudgedRequest, intents: Sequence[Intent], policy: Policy) 
     subject = request.subject
     buckets: dict[str, Bucket] = {}
     for command, intent in zip(request.commands, intents, strict=True):
-        bound = policy.bound_to(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
+        bound = policy.bound_to(account=subject.account, bot=subject.bot, symbol=symbol_of(command))
         for rule in bound.rates:
             scope, per_second, burst = rule.allowance(command)
             spend = int(intent.adds_risk)

@@ -9,14 +9,15 @@ Until the first reading the host's clock stands in; while the store is away the 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.clock import steady_s
+from proxy.store.gate_store import GateStore
 from proxy.store.side_questions import VenueTime
+from proxy.store.trouble import StoreUnavailable
 
 READ_EVERY_S: Final = 5.0
 SOON_S: Final = 0.25
@@ -28,7 +29,8 @@ JUMP: Final = timedelta(seconds=0.5)
 DOUBTED_MAX_S: Final = 180.0
 """How long the store's clock is doubted. The warden measures every half minute, and tells a store that is another than
 before at once: an offset that stays so long has no warden behind it, and nothing says any more which clock is wrong. It
-may be this host's: one that was suspended lost that time, and only the store brings it back."""
+may be this host's: one whose virtual machine was paused, or that was suspended and is no Linux (``steady_s``), lost
+that time, and only the store brings it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class GateClock:
         store: GateStore,
         venue: str,
         now: Callable[[], datetime],
-        steady_s: Callable[[], float] = time.monotonic,
+        steady_s: Callable[[], float] = steady_s,
     ) -> None:
         self._store = store
         self._venue = venue
@@ -79,19 +81,20 @@ class GateClock:
         if told is None:
             return
         middle_s = (began + self._steady_s()) / 2
-        if self._doubts(told, middle_s):
-            return
+        if self._jumped(told, middle_s):
+            if self._doubted_s is None:
+                self._doubted_s = middle_s
+            if middle_s - self._doubted_s < DOUBTED_MAX_S:
+                return  # What is known runs on.
         self._doubted_s = None
         self._anchor = _Anchor(told.at, middle_s, told.offset_us)
 
-    def _doubts(self, told: VenueTime, steady_s: float) -> bool:
-        """Whether it is the store's clock that moved, and not the venue's: then what is known runs on."""
+    def _jumped(self, told: VenueTime, steady_s: float) -> bool:
+        """Whether the store's clock seems to have moved, and not the venue's."""
         known = self._anchor
-        if known is None or told.offset_us != known.offset_us or abs(told.at - self._run_on(known, steady_s)) <= JUMP:
+        if known is None or told.offset_us != known.offset_us:
             return False
-        if self._doubted_s is None:
-            self._doubted_s = steady_s
-        return steady_s - self._doubted_s < DOUBTED_MAX_S
+        return abs(told.at - self._run_on(known, steady_s)) > JUMP
 
     @staticmethod
     def _run_on(anchor: _Anchor, steady_s: float) -> datetime:

@@ -12,8 +12,9 @@ import logging
 from proxy.gate.identity import Identity
 from proxy.gate.ruling import Ruling
 from proxy.gate.upstream import UpstreamReply
-from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.timers import TIMERS_MAX, DeadManTimer
+from proxy.store.trouble import StoreFull, StoreUnavailable
 from proxy.venues.binance.rejections import Rejection, for_breach, timer_not_kept, too_many_timers
 from rules.decision import Breach
 from rules.model import ArmDeadMan

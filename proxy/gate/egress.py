@@ -25,7 +25,8 @@ from proxy.gate.upstream import (
     VenueSilent,
 )
 from proxy.gate.wire.client import WireUpstream
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
 from proxy.venues.binance.route import BUDGET_HOST
 from proxy.venues.binance.usage import read_throttle, read_usage
 from rules.decision import Breach

@@ -20,7 +20,7 @@ import msgspec
 from proxy.gate.views import Views
 from proxy.venues.binance.client_ids import inward, restore, tag
 from proxy.venues.binance.values import plain
-from rules.snapshot import Account
+from rules.account import Account
 
 QUIET_S: Final = 2.0
 """For this long after an own fill the guard's book may not have it yet, and is not believed over the stream."""

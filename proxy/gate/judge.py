@@ -30,7 +30,8 @@ from proxy.gate.unreported import unreported_of
 from proxy.gate.upstream import FenceClosed, FenceLapsed, NotSent, Turnstile
 from proxy.store.codec import once_for_all
 from proxy.store.fence import Fence, FenceCorrupt
-from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import KeyDisabled, StoreFull, StoreUnavailable
 from proxy.store.view import View
 from proxy.venues.binance.replies import Reply
 from rules.attempts import refused_at_size
@@ -40,16 +41,12 @@ from rules.model import Command, Intent
 from rules.policy import Policy
 from rules.snapshot import Snapshot
 
-POLICY_CHANGES_MAX: Final = 2
-"""How often one request is held anew because another policy came into force."""
+HOLDS_MAX: Final = 2
+"""How often one request is held while policies change: the second time under the policy that the first one found."""
 
 
 def _nothing() -> None:
     """Nobody counts."""
-
-
-class KeyDisabled(Exception):
-    """The guard key was switched off."""
 
 
 class Judge:
@@ -89,25 +86,23 @@ class Judge:
             view = await self._hold(request, reading, self._store.policy or self._policy)
         except (StoreUnavailable, StoreFull):
             self._counting.took(request.kind, Stage.HOLD, asked_ns, clock_ns())
-            last, known = self._known(request, reachable=False)
-            decisions = decide_batch(request.commands, known, last.policy or self._policy)
-            return self._rule(request, known, decisions, last, Readiness({}, {}), generation)
+            return self._on_the_last_picture(request, generation)
         looked_ns = clock_ns()
         self._counting.took(request.kind, Stage.HOLD, asked_ns, looked_ns)
         if view.key_disabled:
-            await self._release(request, [])
+            await self._release(request)
             raise KeyDisabled
         policy = view.policy or self._policy
         snapshot = self._snapshot(request, view, reachable=True)
         snapshot, decisions = await decide_in_turn(
-            self._store,
             request,
             policy,
             snapshot,
-            view.sequence,
-            self._now,
-            lambda: self._stopped(request),
-            self._just_over,
+            sequence=view.sequence,
+            store=self._store,
+            just_over=self._just_over,
+            now=self._now,
+            stopped=lambda: self._stopped(request),
         )
         ready = await make_ready(self._store, request.subject, decisions, reading.held, snapshot)
         ruling = self._rule(request, snapshot, decisions, view, ready, generation)
@@ -215,22 +210,29 @@ class Judge:
         question is asked anew: written down and remembered as one attempt, its message counted under both. Policies
         change by hand: a second change within one order is an outage.
         """
-        asked = hold_request(request, reading, policy, self._now())
-        for _ in range(POLICY_CHANGES_MAX):
+        for earlier in range(HOLDS_MAX):
+            asked = hold_request(request, reading, policy, self._now())
+            if earlier:
+                asked = replace(asked, write_ahead=None, replay_window_ms=0)
             view = await self._store.hold(asked)
             if view.policy is None or view.policy.version == policy.version:
                 return view
+            await self._release(request)
             policy = view.policy
-            await self._release(request, [])
-            asked = replace(hold_request(request, reading, policy, self._now()), write_ahead=None, replay_window_ms=0)
         raise StoreUnavailable("the policy does not stay the same")
 
-    async def _release(self, request: JudgedRequest, records: Sequence[dict[str, Any]]) -> None:
+    async def _release(self, request: JudgedRequest) -> None:
         try:
-            await self._store.settle(request.subject.account, request.subject.decision_id, "RELEASE", records)
+            await self._store.settle(request.subject.account, request.subject.decision_id, "RELEASE", ())
         except StoreUnavailable:
             # The journal already has the decision; the warden releases the orphaned hold when it finds no order.
             return
+
+    def _on_the_last_picture(self, request: JudgedRequest, generation: int | None) -> Ruling:
+        """What this process last saw is all there is, and nothing is reserved on it: only what takes risk away goes."""
+        last, known = self._known(request, reachable=False)
+        decisions = decide_batch(request.commands, known, last.policy or self._policy)
+        return self._rule(request, known, decisions, last, Readiness({}, {}), generation)
 
     def _rule(
         self,

@@ -12,11 +12,12 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from proxy.venues.binance.replies import Reply, Reported
-from rules.model import ZERO, CancelAll, CancelOrder, Command, PlaceOrder, PositionSide
-from rules.snapshot import Account, OpenOrder, Position, Share, Snapshot
+from rules.account import Account, OpenOrder, Position, Share
+from rules.model import ZERO, CancelAll, CancelOrder, Command, LegKey, PlaceOrder
+from rules.snapshot import Snapshot
 
 KEPT_S: Final = 1.0
 """Longer than the second look takes: by then the stream has told, or the account is stale."""
@@ -27,7 +28,6 @@ KEPT_MAX: Final = 256
 SWEPT_MAX: Final = 32
 """Of calls that cancel all of a symbol."""
 
-LegKey: TypeAlias = tuple[str, PositionSide]
 Part = TypeVar("Part", Position, Share)
 
 FILLED: Final = "FILLED"

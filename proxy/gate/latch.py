@@ -19,12 +19,12 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from proxy.store.gate_store import StoreUnavailable
+from proxy.clock import steady_s
 from proxy.store.gates import LEASE_S
+from proxy.store.trouble import StoreUnavailable
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.gate")
@@ -54,8 +54,9 @@ class Latch:
     start any more.
     """
 
-    def __init__(self, store: ControlSource, *, guard: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        """``guard`` is the id of the guard this gate is of, empty for one that works for whoever has the desk."""
+    def __init__(self, store: ControlSource, *, guard: str = "", clock: Callable[[], float] = steady_s) -> None:
+        """``guard`` is the id of the guard this gate is of, empty for one that works for whoever has the desk.
+        ``clock`` counts the time of a suspended host: whoever pressed meanwhile took this gate's lease for over."""
         self._store = store
         self._guard = guard
         self.taken = False
@@ -116,7 +117,8 @@ class Latch:
                     asked_at = self._clock()
                     self.heard(self._store.hear(self.gate, self.obeyed), asked_at)
                 except StoreUnavailable as trouble:
-                    log.debug("what is stopped was not heard: %s", trouble)
+                    if self.lapsed:
+                        log.warning("what is stopped cannot be heard, so entries are refused: %s", trouble)
                 self._pause()
 
     def _take_word_back(self) -> None:

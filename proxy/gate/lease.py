@@ -12,8 +12,9 @@ from typing import Final
 
 from proxy.gate.answers import Answer, refusal
 from proxy.gate.identity import Identity
-from proxy.store.gate_store import GateStore, KeyOff, RequestReplayed, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.leases import TTL_MAX_S, LeaseRequest
+from proxy.store.trouble import KeyDisabled, RequestReplayed, StoreUnavailable
 from proxy.venues.binance import rejections
 from proxy.venues.binance.route import Access, Kind, Route, RouteClass
 from proxy.venues.binance.values import read_int
@@ -64,7 +65,7 @@ class LeaseDesk:
                     replay_window_ms=identity.replay_window_ms,
                 )
             )
-        except KeyOff:
+        except KeyDisabled:
             return refusal(rejections.key_disabled())
         except RequestReplayed:
             return refusal(rejections.replayed())

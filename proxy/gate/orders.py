@@ -12,7 +12,7 @@ from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
 from proxy.gate.counting import Counting, Stage, TurnedAway, clock_ns, kind_of
 from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
-from proxy.gate.judge import Judge, KeyDisabled
+from proxy.gate.judge import Judge
 from proxy.gate.ruling import JudgedRequest, Ruling, with_client_ids
 from proxy.gate.settlement import Settlement
 from proxy.gate.shared_account import SharedAccount
@@ -45,7 +45,7 @@ from proxy.gate.wording import (
     merged,
     refusals,
 )
-from proxy.store.gate_store import RequestReplayed
+from proxy.store.trouble import KeyDisabled, RequestReplayed
 from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build, encode
 from proxy.venues.binance.malformed import MalformedRequest

@@ -11,7 +11,8 @@ import logging
 from typing import Final
 
 from proxy.policy.reading import PolicyError, parse_policy
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.gate")

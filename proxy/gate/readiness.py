@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from proxy.audit.recording import Subject
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
+from rules.account import HeldOrder
 from rules.decision import Breach, Decision, Verdict
 from rules.exposure import held_order
 from rules.model import Intent
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 
 class Readiness(Struct, frozen=True):

@@ -28,11 +28,12 @@ from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.requests import VenueRequest, read_request
 from proxy.venues.binance.route import Access, Kind
 from proxy.venues.binance.routes import ROUTES
+from proxy.venues.binance.venue import VENUE
 from proxy.venues.binance.wire import read_parameters
 
 log = logging.getLogger("perpguard.gate")
 
-PREFIX: Final = "/binanceusdm"
+PREFIX: Final = f"/{VENUE}"
 _DRAIN_S: Final = 15.0
 _COME_AGAIN: Final = {"Retry-After": "1"}
 """Seconds. Whole ones is all the header knows; a share of the gate is free again long before."""

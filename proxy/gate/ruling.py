@@ -12,9 +12,9 @@ from proxy.gate.counting import Kind
 from proxy.gate.upstream import Turnstile
 from proxy.venues.binance.client_ids import outward
 from proxy.venues.binance.naming import named
+from rules.account import HeldOrder
 from rules.decision import Breach, Cleared, Decision
 from rules.model import Command, PlaceOrder
-from rules.snapshot import HeldOrder
 
 
 class JudgedRequest(Struct, frozen=True, kw_only=True):

@@ -20,26 +20,29 @@ from typing import Final
 from proxy.gate.just_over import JustOver
 from proxy.gate.ruling import JudgedRequest
 from proxy.gate.snapshots import controls_of
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
+from rules.account import HoldStatus
 from rules.decision import Decision, Verdict
 from rules.engine import decide_batch
 from rules.policy import Policy
 from rules.share import as_if_filled
-from rules.snapshot import HoldStatus, Snapshot
+from rules.snapshot import Snapshot
 
 PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.16)
 """How long a refusal that rests on unsettled holds waits before each further look."""
 
 
 async def decide_in_turn(
-    store: GateStore,
     request: JudgedRequest,
     policy: Policy,
     snapshot: Snapshot,
+    *,
     sequence: int,
+    store: GateStore,
+    just_over: JustOver,
     now: Callable[[], datetime],
     stopped: Callable[[], bool],
-    just_over: JustOver,
 ) -> tuple[Snapshot, tuple[Decision, ...]]:
     """The decisions, and the picture they were made on. ``sequence`` is the request's own place in the queue, 0 for one
     that holds nothing.

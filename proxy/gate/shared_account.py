@@ -21,8 +21,9 @@ from proxy.gate.answers import Answer, Virtual, refusal
 from proxy.gate.dead_man import DeadManTimers
 from proxy.gate.identity import Identity
 from proxy.gate.views import Views
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.owners import order_field
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.view import controls_for
 from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import inward, is_guards

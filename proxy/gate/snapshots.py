@@ -9,10 +9,11 @@ from typing import Any, Final, TypeVar
 
 from proxy.gate.ruling import JudgedRequest
 from proxy.store.view import View, controls_for
+from rules.account import Account
 from rules.derived import Derived
 from rules.facts import AccountRecord, Conditions
-from rules.model import TradingState
-from rules.snapshot import Account, Controls, Snapshot
+from rules.model import TradingState, symbol_of
+from rules.snapshot import Controls, Snapshot
 from rules.usual import UsualOrders
 
 D = TypeVar("D", bound=Derived)
@@ -26,7 +27,7 @@ def snapshot_of(
 ) -> Snapshot:
     """The picture the request is judged on. ``stopped`` is what the sentinel file of this machine says."""
     subject = request.subject
-    asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
+    asked = _asked(request)
     known = view.account.found(_symbols_of) if view.account is not None else ()
     symbols = frozenset((*asked, *known, *(order.symbol for hold in view.holds for order in hold.orders)))
     return Snapshot(
@@ -55,9 +56,14 @@ def snapshot_of(
 def controls_of(request: JudgedRequest, fields: Mapping[str, str], *, stopped: bool) -> Controls:
     """What stops the request. The sentinel file does, even when the store, or its latch, does not say so."""
     subject = request.subject
-    asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
+    asked = _asked(request)
     controls = controls_for(fields, account=subject.account, bot=subject.bot, symbols=asked, venue=subject.venue)
     return replace(controls, account=TradingState.HALTED) if stopped else controls
+
+
+def _asked(request: JudgedRequest) -> list[str]:
+    """The symbols that the request's commands name."""
+    return [symbol for command in request.commands if (symbol := symbol_of(command)) is not None]
 
 
 def _symbols_of(account: Account) -> frozenset[str]:

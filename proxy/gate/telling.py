@@ -15,7 +15,8 @@ from typing import Final
 from proxy.gate.counting import BOUNDS_S, Counting
 from proxy.process_facts import process_facts
 from proxy.store.gate_report import GateReport
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
 
 log = logging.getLogger("perpguard.gate")
 

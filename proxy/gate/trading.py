@@ -22,7 +22,8 @@ from proxy.gate.counting import Arrival, Counting, TurnedAway, clock_ns, kind_of
 from proxy.gate.fairness import EXIT_SLOTS, Bot
 from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
-from proxy.store.gate_store import GateStore, RequestReplayed, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import RequestReplayed, StoreUnavailable
 from proxy.store.view import HoldRequest
 from proxy.venues.binance import rejections
 from proxy.venues.binance.frames import (

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from proxy.audit.recording import Subject
-from proxy.store.gate_store import GateStore, StoreUnavailable
-from rules.snapshot import HeldOrder, UnreportedOrder
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
+from rules.account import HeldOrder, UnreportedOrder
 
 
 def unreported_of(subject: Subject, lost: Iterable[HeldOrder], at: datetime) -> tuple[UnreportedOrder, ...]:

@@ -15,7 +15,7 @@ from urllib.request import Request
 import httpx
 
 from proxy.budget.silence import Silence
-from proxy.store.under_way import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, REPLY_TIMEOUT_S
+from proxy.store import under_way
 from proxy.venues.binance.route import BUDGET_HOST
 from rules.kill.budget import Spend
 
@@ -125,7 +125,9 @@ class HttpxUpstream:
             transport=httpx.AsyncHTTPTransport(
                 http2=False, retries=0, trust_env=False, limits=limits, local_address=local_address
             ),
-            timeout=httpx.Timeout(REPLY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S),
+            timeout=httpx.Timeout(
+                under_way.REPLY_TIMEOUT_S, connect=under_way.CONNECT_TIMEOUT_S, pool=under_way.POOL_TIMEOUT_S
+            ),
             follow_redirects=False,
             trust_env=False,
             cookies=CookieJar(_NoCookies()),

@@ -14,16 +14,17 @@ from typing import Final
 import msgspec
 
 from proxy.decoding import decoder
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.owners import order_field, trade_field
+from proxy.store.trouble import StoreUnavailable
 from proxy.venues.binance.client_ids import inward
 from proxy.venues.binance.requests import VenueRequest
 from proxy.venues.binance.values import plain
+from rules.account import Account, Share
 from rules.decision import Enforcement
-from rules.model import PositionSide
+from rules.model import LegKey, PositionSide
 from rules.policy import Policy
 from rules.position.own_share import OwnShare
-from rules.snapshot import Account, Share
 
 Row = dict[str, msgspec.Raw]
 
@@ -170,10 +171,10 @@ class Views:
 class ShareBook:
     """One bot's shares by leg, and the marks they are worth."""
 
-    shares: Mapping[tuple[str, PositionSide], Share]
+    shares: Mapping[LegKey, Share]
     marks: Mapping[str, Decimal]
 
-    def quantity_and_entry(self, leg: tuple[str, PositionSide]) -> tuple[Decimal, Decimal]:
+    def quantity_and_entry(self, leg: LegKey) -> tuple[Decimal, Decimal]:
         """The signed quantity and the average entry price; zeros without a share."""
         share = self.shares.get(leg)
         return (share.quantity, share.entry_price) if share is not None and share.quantity else (Decimal(0), Decimal(0))
@@ -254,7 +255,7 @@ def _flat_row(share: Share, names: Iterable[str]) -> Row:
     }
 
 
-def _leg(row: Row) -> tuple[str, PositionSide]:
+def _leg(row: Row) -> LegKey:
     return _string(row["symbol"]), PositionSide(_string(row["positionSide"]))
 
 

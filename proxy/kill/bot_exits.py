@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.readings import FeedShows, has_to_go, is_bare, lacks_a_leg
 from proxy.venues.binance.client_ids import owner
@@ -37,19 +38,23 @@ def exits_of_bots(reading: Reading, tags: Mapping[str, str]) -> dict[RestingOrde
     return {order: bot for order, bot in named if bot}
 
 
-def exit_cancels(reading: Reading, wanted: Container[RestingOrder]) -> dict[CancelStep, tuple[RestingOrder, ...]]:
-    """The steps that cancel these orders of a reading that shows no others, and what each takes away."""
-    found: dict[tuple[str, OrderKind], tuple[RestingOrder, ...]] = {}
+def exit_cancels(
+    reading: Reading, wanted: Container[RestingOrder], *, by_order: bool
+) -> dict[CancelStep, tuple[RestingOrder, ...]]:
+    """The steps that cancel these orders of a reading that shows no others, and what each takes away: ``by_order`` one,
+    else all of one kind of a symbol."""
+    found: dict[tuple[str, OrderKind, str], tuple[RestingOrder, ...]] = {}
     for kind, orders in (
         (OrderKind.PLAIN, reading.plain_orders),
         (OrderKind.CONDITIONAL, reading.conditional_orders),
     ):
         for order in orders:
             if order in wanted:
-                found[order.symbol, kind] = (*found.get((order.symbol, kind), ()), order)
+                together = (order.symbol, kind, order.order_id if by_order else "")
+                found[together] = (*found.get(together, ()), order)
     return {
         CancelStep(symbol=symbol, kind=kind, order_ids=tuple(order.order_id for order in orders)): orders
-        for (symbol, kind), orders in found.items()
+        for (symbol, kind, _), orders in found.items()
     }
 
 
@@ -68,7 +73,8 @@ async def cancel_exits(
     has sent may protect something. What stands in the way of one cancel stops no other, but a demand of silence does.
     """
     done = Cancelled()
-    for step, orders in exit_cancels(reading, exits).items():
+    # What is cancelled order by order is told order by order: of several the exchange may take some and refuse others.
+    for step, orders in exit_cancels(reading, exits, by_order=isinstance(hand, BotHands)).items():
         if not is_stopped():
             break
         whose = {order: exits[order] for order in orders}

@@ -57,7 +57,6 @@ class BotHands(VenueHands):
         clock = clock or asyncio.get_running_loop().time
         self._closes = OwnCloses(share, self._bot_way.order, clock)
         self._fired = FiredOrders(self._bot_way, tag, clock)
-        self._orders: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
 
     @property
     def share(self) -> OwnShare:
@@ -79,8 +78,6 @@ class BotHands(VenueHands):
             OrderKind.CONDITIONAL: self._own(reading.conditional_orders),
             OrderKind.ALGO: self._own(reading.algo_orders),
         }
-        if orders:
-            self._orders = _named(own)
         known = all(self._knows(leg) for leg in reading.positions)
         # The orders need no share to be told apart: they go first in any case.
         not_known = () if known else (_NOT_KNOWN,)
@@ -97,10 +94,7 @@ class BotHands(VenueHands):
         )
 
     async def cancel(self, step: CancelStep) -> None:
-        """Cancel the bot's orders of one kind of one symbol, those of the last reading, one by one.
-
-        All are tried, whatever becomes of the others; the first trouble is raised.
-        """
+        """Cancel the orders that are named, one by one: all are tried, and the first trouble is raised."""
         if step.kind is OrderKind.ALGO:
             await super().cancel(step)
             return
@@ -112,8 +106,7 @@ class BotHands(VenueHands):
             async with slots:
                 await cancel(step.symbol, order_id)
 
-        named = self._orders.get((step.symbol, step.kind), ())
-        for outcome in await asyncio.gather(*map(one, named), return_exceptions=True):
+        for outcome in await asyncio.gather(*map(one, step.order_ids), return_exceptions=True):
             if outcome is not None:
                 raise outcome
 
@@ -169,11 +162,3 @@ class BotHands(VenueHands):
         left = max(Decimal(0), abs(share) - self._closes.not_shown(leg, abs(share)))
         part = min(left, abs(leg.quantity)).copy_sign(leg.quantity)
         return replace(leg, quantity=part, whole=part == leg.quantity)
-
-
-def _named(own: dict[OrderKind, tuple[RestingOrder, ...]]) -> dict[tuple[str, OrderKind], tuple[str, ...]]:
-    found: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
-    for kind, orders in own.items():
-        for order in orders:
-            found[order.symbol, kind] = (*found.get((order.symbol, kind), ()), order.order_id)
-    return found

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from proxy.exchange.client import Row
 from proxy.exchange.payloads import parsed
+from proxy.exchange.row import Row
 from proxy.exchange.way_out import WayOut, rows_of
 
 BORN_ROWS_MAX: Final = 1_000

@@ -1,4 +1,4 @@
-"""One account of a press whose account was killed once more, when what was on the wire was over: both jobs as one."""
+"""One account of a press that was killed once more, when what was on the wire was over: all its jobs as one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from proxy.kill.report import AccountReport, KillReport, worst
-from rules.kill.cost import Cost, CostEstimate
+from proxy.kill.jobs import jobs_in, widened
+from proxy.kill.journal import Journal
+from proxy.kill.report import AccountReport, KillReport, account_report, worst
+from rules.kill.cost import Cost, CostEstimate, LegEstimate, together
+
+
+def of_its_press(journal: Journal, *, joined: bool = False, trouble: str = "") -> AccountReport:
+    """The report of a job under the widest scope that it was pressed for, together with those of the same press that
+    it goes on with. Whoever runs a job, takes it up or only looks at it gets the same account of that press."""
+    report, continues = _reported(journal, joined=joined, trouble=trouble), journal.job.continues
+    if continues is None:
+        return report
+    for earlier in jobs_in(journal.path.parent):
+        if earlier.job.job_id == continues:
+            report, continues = continued(_reported(earlier), report), earlier.job.continues
+        if continues is None:
+            break
+    return report
+
+
+def _reported(journal: Journal, *, joined: bool = False, trouble: str = "") -> AccountReport:
+    report = account_report(journal.job, journal.events, joined=joined, trouble=trouble or journal.trouble)
+    return widened(report, journal.path)
 
 
 def updated(first: KillReport, second: KillReport) -> KillReport:
@@ -21,8 +42,9 @@ def going_on(report: KillReport, continues: Mapping[str, AccountReport]) -> Kill
 
 
 def after(first: AccountReport | None, second: AccountReport) -> AccountReport:
-    """One account that goes on with what was done before, if anything was. A job that was taken up is no other."""
-    return second if first is None or first.job_id == second.job_id else continued(first, second)
+    """One account that goes on with what was done before, if anything was. What began with the same press tells of
+    that already; a job of another press, which was joined, does not."""
+    return second if first is None or first.started_at == second.started_at else continued(first, second)
 
 
 def renewed(first: KillReport, second: KillReport) -> KillReport:
@@ -54,7 +76,7 @@ def continued(first: AccountReport, second: AccountReport) -> AccountReport:
         cancelled=first.cancelled + second.cancelled,
         closed=(*first.closed, *second.closed),
         unlisted=tuple(sorted({*first.unlisted, *second.unlisted})),
-        cost_estimate=_both_expected(first.cost_estimate, second.cost_estimate),
+        cost_estimate=_both_expected(first, second.cost_estimate),
         cost=_both(first.cost, second.cost),
         trouble=first.trouble or second.trouble,
         steps=(*first.steps, *second.steps),
@@ -74,16 +96,27 @@ def _since_the_press(first: AccountReport, second: AccountReport, since_ms: floa
     return round((second.started_at - first.started_at).total_seconds() * 1000 + since_ms, 1)
 
 
-def _both_expected(first: CostEstimate | None, second: CostEstimate | None) -> CostEstimate | None:
-    if first is None or second is None:
-        return first or second
-    notional = first.notional + second.notional
-    in_book = first.notional * first.in_book + second.notional * second.in_book
-    return CostEstimate(
-        notional=notional,
-        cost=first.cost + second.cost,
-        in_book=in_book / notional if notional else min(first.in_book, second.in_book),
-        legs=(*first.legs, *second.legs),
+def _both_expected(first: AccountReport, second: CostEstimate | None) -> CostEstimate | None:
+    """What the first left open is expected already: of the second only what has come since adds to it."""
+    if first.cost_estimate is None or second is None:
+        return first.cost_estimate or second
+    come = (_come_since(first, first.cost_estimate, leg) for leg in second.legs)
+    return together((*first.cost_estimate.legs, *(leg for leg in come if leg.quantity)))
+
+
+def _come_since(first: AccountReport, expected: CostEstimate, leg: LegEstimate) -> LegEstimate:
+    """What a leg has grown by since the first kill, costs in proportion."""
+    closed = sum(abs(each.quantity) for each in first.closed if f"{each.symbol}/{each.position_side}" == leg.leg)
+    left = sum(each.quantity for each in expected.legs if each.leg == leg.leg) - closed
+    if left <= 0 or not leg.quantity:
+        return leg
+    part = max(Decimal(0), leg.quantity - left) / leg.quantity
+    return replace(
+        leg,
+        quantity=leg.quantity * part,
+        notional=None if leg.notional is None else leg.notional * part,
+        in_book=None if leg.in_book is None else leg.in_book * part,
+        cost=None if leg.cost is None else leg.cost * part,
     )
 
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
 
-from proxy.kill.asked import Asked, asked_of, fitting, note_asked
+from proxy.kill.asked import Asked, fitting, note_asked
 from proxy.kill.exchange_keys import key_outcome
 from proxy.kill.gates import NOBODY_ASKED, acknowledged
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import InFlight, in_flight
-from proxy.kill.jobs import RESUMED, UnfinishedJob, job_directory, newest_jobs, unfinished_jobs
-from proxy.kill.journal import Job
+from proxy.kill.jobs import UnfinishedJob, job_directory, unfinished_jobs
 from proxy.kill.lock import AccountLock
 from proxy.kill.outcomes import Outcomes
 from proxy.kill.pressed import Blocked, PressedSoFar
-from proxy.kill.rearm import RearmRefused, abandoned, last_rearm, rearm
+from proxy.kill.rearm import RearmRefused, abandoned, rearm
 from proxy.kill.rearm_files import RearmFiles
 from proxy.kill.report import AccountReport, KillReport
+from proxy.kill.resuming import Resuming
 from proxy.kill.roster import Roster
 from proxy.kill.runs import Run, Runs, WhosePart, Work
 from proxy.kill.sentinels import sentinel_name
@@ -186,56 +186,7 @@ class KillDesk:
         """Take up every job that a crash left unfinished, and every kill whose end it left untold. Called before
         anything else is started."""
         self._outcomes.begin(self._newest())
-        untold = self.runs.untold.left(self.roster.accounts)
-        for unfinished in unfinished_jobs(self._data_dir):
-            job = unfinished.job
-            whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
-            scope = job.covers if job is not None else whole
-            if job is not None and self._was_given_up(job):
-                continue
-            await self._take_up(scope, job.by if job is not None else "warden", [unfinished.account])
-        for scope, owed in untold.items():
-            taken_up = frozenset[str]().union(*(run.accounts for run in self.runs.now if run.scope == scope))
-            if scope not in self.truths.scopes() or not owed.accounts:
-                self.runs.untold.let_go(scope)  # It was let go since: what may trade nobody makes flat.
-            elif owed.accounts - taken_up:
-                left = sorted(owed.accounts - taken_up)
-                await self._take_up(scope, owed.by, left, self._jobs_of(scope, owed.by, left))
-
-    def _jobs_of(self, scope: Scope, by: str, accounts: Sequence[str]) -> dict[str, AccountReport]:
-        """What was done of accounts by jobs that answer the last press of a scope, which was that person's."""
-        if asked_of(self._data_dir, scope) is not None:
-            return {}  # Not every account had a job of that press: what is newest may be of one before it.
-        rearmed = last_rearm(self._data_dir, str(scope))
-        jobs = {each.account: each.journal.job for each in newest_jobs(self._data_dir) if each.bot == scope.bot}
-        reports = self._newest()
-        return {
-            account: reports[account, scope.bot]
-            for account, job in jobs.items()
-            if account in accounts
-            and (account, scope.bot) in reports
-            and (job.scope, job.by) == (str(scope), by)
-            and (rearmed is None or job.started_at > rearmed)
-        }
-
-    async def _take_up(
-        self, scope: Scope, by: str, accounts: Sequence[str], continues: Mapping[str, AccountReport] | None = None
-    ) -> None:
-        log.warning("resuming the kill of %s", ", ".join(accounts))
-        pressed = asyncio.get_running_loop().time()
-        latched = await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
-        known = self.roster.accounts(scope)
-        hands = [self.roster.hand(scope, account) for account in accounts if account in known]
-        sent = await self._sent(scope, accounts, latched)
-        work = Work(
-            scope=scope, by=by, reason=RESUMED, hands=hands, pressed=pressed, sent=sent, continues=continues or {}
-        )
-        self.runs.start(work)
-
-    def _was_given_up(self, job: Job) -> bool:
-        """Whether the scope of a job that nobody can end was re-armed over it: that must not be undone."""
-        rearmed_at = last_rearm(self._data_dir, job.scope)
-        return rearmed_at is not None and rearmed_at > job.started_at and job.account in self.abandoned(job.covers)
+        await Resuming(self._data_dir, self.roster, self.truths, self.runs, self._sent).run()
 
     async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
         """Make one account of a scope that is still stopped flat anew. False when it is not, or is being made flat."""

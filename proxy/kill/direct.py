@@ -23,11 +23,11 @@ from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import ExchangeKey
 from proxy.venues.binance import client_ids
+from rules.account import Account
 from rules.decision import Enforcement
 from rules.market.data_freshness import DataFreshness
 from rules.model import PositionSide, TradingState
 from rules.position.own_share import OwnShare
-from rules.snapshot import Account
 
 log = logging.getLogger("perpguard.kill")
 

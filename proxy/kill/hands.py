@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Final, Protocol, TypeVar
 
 from proxy.exchange.calls import together
-from proxy.exchange.client import Row
 from proxy.exchange.market_payloads import Depth, Touch
 from proxy.exchange.payloads import parsed
+from proxy.exchange.row import Row
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnreached
 from proxy.exchange.venue_account import VenueAccount
 from proxy.exchange.way_out import NO_SUCH_PATH, WayOut

@@ -16,7 +16,7 @@ from typing import Final
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.under_way import LATE_S, REPLY_TIMEOUT_S
 from proxy.store.warden_store import WardenStore
-from rules.snapshot import HoldStatus
+from rules.account import HoldStatus
 
 log = logging.getLogger("perpguard.kill")
 

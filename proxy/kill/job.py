@@ -19,12 +19,13 @@ from typing import Final
 
 from proxy.kill import gap
 from proxy.kill.asked import answered
+from proxy.kill.continued import of_its_press
 from proxy.kill.hands import AccountHands, sources_of
-from proxy.kill.jobs import finished, job_directory, newest, read, widened
+from proxy.kill.jobs import finished, job_directory, newest, read
 from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
 from proxy.kill.lock import AccountLock
-from proxy.kill.report import AccountReport, KillReport, account_report, worst
+from proxy.kill.report import AccountReport, KillReport, worst
 from proxy.kill.runner import Clock, Runner
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import Fence, FenceCorrupt, Scope
@@ -186,7 +187,7 @@ async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listen
         joined = _ended_since(directory, ended_before)
         if joined is not None:
             press.begun(hands.name)
-            return widened(account_report(joined.job, joined.events, joined=True), joined.path)
+            return of_its_press(joined, joined=True)
         return await _run(press, hands, clock, listener, directory, resume=locked)
     finally:
         lock.release()
@@ -230,9 +231,7 @@ async def _run(
     if journal.trouble:
         gap.keep(journal)
         press.begun(hands.name)  # It has ended, and this process remembers how.
-    trouble = trouble or journal.trouble
-    report = account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
-    return widened(report, journal.path)
+    return of_its_press(journal, joined=taken_over, trouble=trouble)
 
 
 def _join(press: _Press, directory: Path) -> None:

@@ -118,7 +118,12 @@ def _parsed(path: Path, size: int, changed_ns: int) -> Journal | None:
 
 def job_history(data_dir: Path, account: str, bot: str | None = None) -> Iterator[Journal]:
     """The jobs of an account, or of a bot's part of it, the newest first. Journals that cannot be read are left out."""
-    for path in sorted(_journals(job_directory(data_dir, account, bot)), reverse=True):
+    return jobs_in(job_directory(data_dir, account, bot))
+
+
+def jobs_in(directory: Path) -> Iterator[Journal]:
+    """The same of the directory that they are kept in."""
+    for path in sorted(_journals(directory), reverse=True):
         try:
             journal = read(path)
         except (JournalCorrupt, OSError):

@@ -17,10 +17,11 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from proxy.clock import utc_now
 from proxy.kill.desk import KillDesk
 from proxy.kill.in_flight import InFlight
 from proxy.kill.pressed import Blocked
@@ -108,7 +109,7 @@ class KillLine:
 
     async def _kill(self, scope: Scope, by: str, reason: str) -> AsyncIterator[dict[str, Any]]:
         """Press, and tell of every account's job until the last has ended and what was on the wire is over."""
-        began, pressed = datetime.now(UTC), time.monotonic()
+        began, pressed = utc_now(), time.monotonic()
         blocked = await self._desk.press(scope, by, reason)
         told_blocked = {"generation": blocked.generation, "blocked_ms": blocked.blocked_ms, "trouble": blocked.trouble}
         yield {"kind": "blocked", **told_blocked}

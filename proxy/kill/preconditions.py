@@ -1,7 +1,7 @@
 """What must hold before a scope trades again: a list of named looks, each with a word and a reason.
 
-The list is made where the pieces are (``proxy.warden.pieces.rearming``); here is how it is gone through. A look that
-takes too long or fails has not found that it holds.
+The list is made where the pieces are (``proxy.warden.pieces.preconditions``); here is how it is gone through. A look
+that takes too long or fails has not found that it holds.
 """
 
 from __future__ import annotations

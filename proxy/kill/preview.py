@@ -18,13 +18,13 @@ from proxy.exchange.market_payloads import Depth
 from proxy.exchange.troubles import VenueTrouble
 from proxy.kill.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
 from proxy.kill.roster import Roster
-from proxy.refused import ControlRefused
 from proxy.store.codec import plain
 from proxy.store.fence import Scope
+from rules.account import Account, OpenOrder, Position
 from rules.kill.cost import LegEstimate, estimate
 from rules.kill.legs import BookLevel, OpenLeg
 from rules.model import PositionSide
-from rules.snapshot import Account, Market, OpenOrder, Position
+from rules.snapshot import Market
 
 ORDERS_SHOWN: Final = 200
 BOOKS_MAX: Final = 12
@@ -86,7 +86,7 @@ class Preview:
 
     async def preview(self, scope: str) -> KillPreview:
         """Look ahead; at most ``READING_S`` for the books."""
-        parsed = _scope(scope, self._roster)
+        parsed = self._roster.parsed(scope)
         parts = [self._part(parsed, name) for name in self._roster.accounts(parsed)]
         wanted = {
             (self._roster.venue(part.name), leg.symbol): self._worth(part, leg) for part in parts for leg in part.legs
@@ -168,16 +168,6 @@ class Preview:
     def _mark(self, venue: str, leg: Position) -> Decimal:
         market = self._known.markets(venue).get(leg.symbol)
         return leg.mark_price if market is None else market.mark_price
-
-
-def _scope(text: str, roster: Roster) -> Scope:
-    try:
-        scope = Scope.parse(text)
-    except ValueError as error:
-        raise ControlRefused(str(error)) from error
-    if not roster.knows(scope):
-        raise ControlRefused(f"no such {scope.level.value}")
-    return scope
 
 
 def _stale(account: Account) -> str:

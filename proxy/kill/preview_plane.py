@@ -81,5 +81,5 @@ class PreviewPlane(Protocol):
     """A look ahead."""
 
     async def preview(self, scope: str) -> KillPreview:
-        """What a press would do. Raises ``ControlRefused`` for a scope this desk does not have."""
+        """What a press would do. Raises ``Refused`` for a scope this desk does not have."""
         ...

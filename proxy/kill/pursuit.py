@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.kill.bot_exits import Cancelled, cancel_exits, exits_of_bots, is_contradicted
+from proxy.kill.bot_exits import exits_of_bots, is_contradicted
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import silent_until
 from proxy.kill.jobs import NewestJob, UnfinishedJob, newest_jobs, unfinished_jobs
+from proxy.kill.kept_exits import KeptExits
 from proxy.kill.readings import (
     FeedShows,
     are_positions_read,
@@ -107,14 +108,13 @@ class _Quarry:
     ``hinted_at`` is when it last was. ``disagreements`` counts readings that showed nothing while the feed, which
     follows our own fills, showed something; ``probes`` those at what does not trade, ``gaps`` those in a row that
     showed nothing and lacked something. ``whole_at`` is when the orders were last read beside what does not trade;
-    ``lacks`` says that not all of them were, at first by the job itself. ``keepers`` are the bots of which it was said
-    that they keep sending exits, ``refused`` those of which it was said that theirs cannot be cancelled;
-    ``cancelled_at`` is when exits were last cancelled.
+    ``lacks`` says that not all of them were, at first by the job itself.
     """
 
     job_id: str
     began_at: float
     next_at: float
+    exits: KeptExits
     hinted: frozenset[str] = frozenset()
     hinted_at: float = float("-inf")
     disagreements: int = 0
@@ -123,9 +123,6 @@ class _Quarry:
     gaps: int = 0
     lacks: bool = False
     alarmed: bool = False
-    keepers: frozenset[str] = frozenset()
-    refused: frozenset[str] = frozenset()
-    cancelled_at: float = float("-inf")
 
 
 class Pursuit:
@@ -220,6 +217,7 @@ class Pursuit:
                 job_id=job.journal.job.job_id,
                 began_at=loop.time(),
                 next_at=loop.time() + wait_s,
+                exits=KeptExits(account=job.account, record=self._record),
                 # A share may lag behind what other hands have just closed of it: that is no news to their job.
                 hinted=self._feed(job) if job.bot is not None else frozenset(),
                 lacks=state.survey is None or not state.survey.complete or bool(state.survey.unread),
@@ -240,7 +238,7 @@ class Pursuit:
         """Whether the feed shows something that it has not shown since the last reading. For a while after exits were
         cancelled an order is none: a bot that sends on and on costs no more than the readings of any flat account."""
         quarry.hinted &= self._feed(job)
-        news = self._feed(job, orders=now >= quarry.cancelled_at + READ_EVERY_S)
+        news = self._feed(job, orders=not quarry.exits.are_no_news(now))
         if news <= quarry.hinted or quarry.alarmed or now < quarry.hinted_at + HINTED_EVERY_S:
             return False
         quarry.hinted_at = now
@@ -321,23 +319,10 @@ class Pursuit:
         loop, hand = asyncio.get_running_loop(), self._desk.hand(scope, job.account)
         if hand is None:
             return
-        quarry.cancelled_at = loop.time()
-        done = await cancel_exits(hand, reading, exits, lambda: scope in self._desk.engaged())
+        done = await quarry.exits.cancel(hand, reading, exits, lambda: scope in self._desk.engaged())
         if done.troubles:
             quarry.next_at = max(quarry.next_at, loop.time() + max(map(_silence_s, done.troubles)) + BAN_SLACK_S)
-        await self._tell_exits(scope, job, quarry, done)
-
-    async def _tell_exits(self, scope: Scope, job: NewestJob, quarry: _Quarry, done: Cancelled) -> None:
-        about = {"account": job.account, "scope": str(scope)}
-        for bot in sorted(frozenset(done.gone.values()) - quarry.keepers):
-            log.warning("%s keeps sending exits to %s after its kill; they are cancelled", bot, job.account)
-            await self._record("kill.exits_cancelled", PURSUER, {**about, "bot": bot, "shown": _named(done.gone, bot)})
-        for bot in sorted(frozenset(done.refused.values()) - quarry.refused):
-            log.error("%s has exits on %s after its kill that the exchange refuses to cancel", bot, job.account)
-            detail = {**about, "bot": bot, "not_cancelled": _named(done.refused, bot)}
-            await self._record("kill.exits_refused", PURSUER, detail)
-        quarry.keepers |= frozenset(done.gone.values())
-        quarry.refused |= frozenset(done.refused.values())
+        await quarry.exits.tell(scope, done)
 
     async def _disagree(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
         """The venue lists nothing to close and the feed shows something else: one of them is old. Read again, soon, for
@@ -385,11 +370,6 @@ class Pursuit:
         first_s, most_s = (PAUSE_FIRST_S, PAUSE_MAX_S) if more else (CLOSED_EVERY_S, CLOSED_PAUSE_MAX_S)
         failed = tries_failed(self._data_dir, job, closed=True)
         return min(first_s * (1 << (failed - 1)), most_s)
-
-
-def _named(exits: Mapping[RestingOrder, str], bot: str) -> list[str]:
-    """One bot's exits, by symbol and order id."""
-    return sorted(f"{order.symbol} {order.order_id}" for order, whose in exits.items() if whose == bot)
 
 
 def _silence_s(trouble: VenueTrouble) -> float:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from proxy.kill.hands import Reading
+from rules.account import Account
 from rules.kill.flatten import LegMemory, plan_closes
 from rules.kill.legs import OpenLeg, RestingOrder
 from rules.kill.state import KillState
 from rules.model import ZERO
-from rules.snapshot import Account
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,22 +14,23 @@ from pathlib import Path
 
 import msgspec
 
+from proxy.clock import utc_now
 from proxy.disk import FileIdentity, identity_of
 from proxy.kill.asked import answered, asked_of, note_asked
 from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.lock import AccountLock
 from proxy.people.names import reason_objections
+from proxy.refused import Refused
 from proxy.store import codec
 from proxy.store.fence import Fence, FenceCorrupt, Scope
 
 
-class RearmRefused(Exception):
+class RearmRefused(Refused):
     """The scope stays stopped, for these reasons."""
 
     def __init__(self, scope: Scope | str, reasons: tuple[str, ...]) -> None:
-        super().__init__(f"{scope} stays stopped: {'; '.join(reasons)}")
+        super().__init__(f"{scope} stays stopped: {'; '.join(reasons)}", reasons)
         self.scope = str(scope)
-        self.reasons = reasons
 
 
 def rearm(
@@ -94,7 +95,7 @@ def rearms_path(data_dir: Path) -> Path:
 def write_down(data_dir: Path, scope: str, name: str, reason: str) -> None:
     """One line in ``kill/rearm.jsonl``, on disk before anything opens."""
     path = rearms_path(data_dir)
-    line = codec.dump({"at": datetime.now(UTC).isoformat(), "scope": scope, "by": name, "reason": reason})
+    line = codec.dump({"at": utc_now().isoformat(), "scope": scope, "by": name, "reason": reason})
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, line + b"\n")

@@ -1,4 +1,4 @@
-"""What the console and the control API may ask about re-arming and about rehearsals, and nothing more."""
+"""What the console and the control API may ask about re-arming, and nothing more."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RearmView:
 
 
 class RearmPlane(Protocol):
-    """Re-arming, as the control door sees it. None of these raises but ``ControlRefused``."""
+    """Re-arming, as the control door sees it. None of these raises but ``Refused``."""
 
     async def request(
         self, *, scope: str, name: str, reason: str, typed: str, policy: str, acknowledged: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import AccountHands
+from proxy.refused import Refused
 from proxy.store.fence import Level, Scope
 
 BotHandsOf = Callable[[str, str], AccountHands]
@@ -71,3 +72,14 @@ class Roster:
             Level.BOT: {bot for bot, _ in self.traders()},
         }
         return scope.name in known[scope.level]
+
+    def parsed(self, text: str, besides: Callable[[], Collection[Scope]] = tuple) -> Scope:
+        """The scope that somebody wrote. Raises ``Refused`` for what is none, and for one that names nothing
+        this desk has, unless it is among ``besides``, which are looked at for such a one alone."""
+        try:
+            scope = Scope.parse(text)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        if not self.knows(scope) and scope not in besides():
+            raise Refused(f"no such {scope.level.value}")
+        return scope

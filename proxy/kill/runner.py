@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from proxy.clock import utc_now
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.exchange.way_out_payloads import REFUSALS
 from proxy.kill.bot_hands import BotHands
@@ -61,7 +62,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wall = datetime.now(UTC)
+        self._wall = utc_now()
         self._started = self._loop.time()
 
     def now(self) -> datetime:

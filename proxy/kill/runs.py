@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from proxy.clock import utc_now
 from proxy.kill.asked import answered
-from proxy.kill.continued import after, going_on, renewed
+from proxy.kill.continued import after, going_on
+from proxy.kill.following import Following
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight, followed
 from proxy.kill.job import kill
@@ -18,12 +21,10 @@ from proxy.kill.jobs import newest_jobs
 from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job
 from proxy.kill.report import AccountReport, KillReport, account_report
-from proxy.kill.runner import Clock
 from proxy.kill.truths import Truths
 from proxy.kill.untold import Untold
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
-from rules.kill.events import Phase
 from rules.kill.settings import Flatten
 
 Ended = Callable[[Scope, str, KillReport], Awaitable[None]]
@@ -47,7 +48,8 @@ class Work:
     where nothing can be. ``whole`` says that the hands are those of all that the scope covers: it answers a press,
     whose stop took ``stopped_ms``. ``over`` are the jobs that had ended when it was to be begun: they answer no press
     of then, whatever the clock says. ``flat`` says that these were read as flat, and are killed when what they had sent
-    is over. ``continues`` is, by account, what was done for the same press before."""
+    is over; ``begun`` is that kill where it runs already. ``continues`` is, by account, what was done for the same
+    press before."""
 
     scope: Scope
     by: str
@@ -58,9 +60,10 @@ class Work:
     over: frozenset[str] = frozenset()
     whole: bool = False
     flat: bool = False
+    begun: asyncio.Task[KillReport] | None = None
     continues: Mapping[str, AccountReport] = field(default_factory=dict)
     stopped_ms: float | None = None
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    at: datetime = field(default_factory=utc_now)
 
     def once_more(self, continues: Mapping[str, AccountReport]) -> Work:
         """The same for some of its accounts, which go on with these."""
@@ -88,7 +91,7 @@ class Work:
 
 class Runs:
     """The tasks of one kill desk. ``flatten`` is how the policy of that moment wants positions closed; ``turn`` keeps
-    two hosts from acting on the desk at once."""
+    two hosts from acting on the desk at once, and is held several times over within one process."""
 
     def __init__(
         self,
@@ -140,7 +143,7 @@ class Runs:
         work = replace(work, over=frozenset(each.journal.job.job_id for each in jobs if each.ended))
         if run in self._tasks:
             self._works[run] = work
-            join = Join(scope=str(work.scope), by=work.by, reason=work.reason, at=datetime.now(UTC))
+            join = Join(scope=str(work.scope), by=work.by, reason=work.reason, at=utc_now())
             for newest in jobs:
                 if newest.account in run.accounts and newest.bot == work.scope.bot and not newest.ended:
                     note_join(newest.journal.path, join)
@@ -155,6 +158,10 @@ class Runs:
     def _begin(self, run: Run, work: Work) -> None:
         self._works[run] = work
         self._tasks[run] = asyncio.create_task(self._run(run))
+        begun = work.begun
+        if begun is not None:
+            # It ends with the run that it was handed to, also with one that never came to wait for it.
+            self._tasks[run].add_done_callback(lambda _: begun.cancel())
 
     def _forget(self, run: Run) -> None:
         del self._tasks[run], self._works[run]
@@ -208,66 +215,34 @@ class Runs:
 
         async with asyncio.TaskGroup() as group:
             following = group.create_task(follow())
-            await own_wire.wait()
-            report = await self._kill(work, IN_FLIGHT_OVER)
+            if work.begun is None:
+                await own_wire.wait()
+            report = await (work.begun or self._kill(work, IN_FLIGHT_OVER))
         self._in_flight[work.scope] = following.result()
         return report
 
     async def _followed(self, work: Work, sent: InFlight) -> KillReport:
-        """Kill, and kill once more each account whose last reading may be older than the end of what it had sent, as
-        soon as both are over: no other account is waited for.
+        """Kill, and kill once more each account whose last reading may be older than the end of what it had sent.
 
-        One that is not flat is pursued until it is, and what arrives meanwhile is seen; those that still wait for the
-        wire must not keep that waiting, and are followed by themselves then. Dust is as good as flat.
+        One that is not flat is told, and pursued until it is, and what arrives meanwhile is seen: those that still wait
+        for the wire, or are being killed once more, must not keep that waiting, and go on by themselves then.
         """
-        clock, over_at = Clock(), dict[str, datetime]()
-        wires = {each.name: asyncio.Event() for each in work.hands}
-        late = dict[str, asyncio.Task[KillReport | None]]()
-        waiting = dict[str, AccountReport]()
-
-        def over(account: str) -> None:
-            over_at.setdefault(account, clock.now())
-            if account in wires:  # Of some that had sent nobody may have hands.
-                wires[account].set()
-
-        async def follow() -> InFlight:
-            found = await followed(self._store, sent, work.pressed, over)
-            for account in wires:
-                over(account)
-            return found
-
-        async def once_more(first: AccountReport) -> KillReport | None:
-            await wires[first.account].wait()
-            if first.read_after(over_at[first.account]):
-                return None
-            return await self._kill(work.once_more({first.account: first}), IN_FLIGHT_OVER)
-
-        async with asyncio.TaskGroup() as group:
-
-            def ended(first: AccountReport) -> None:
-                if first.phase is not Phase.DEGRADED and (not sent.known or first.account in sent.accounts):
-                    late[first.account] = group.create_task(once_more(after(work.continues.get(first.account), first)))
-
-            following = group.create_task(follow())
-            report = await self._kill(work, work.reason, ended)
-            some_are_open = any(each.phase is Phase.DEGRADED for each in report.accounts)
-            if some_are_open:
-                unread = {account for account in late if not wires[account].is_set()}
-                waiting = {each.account: each for each in report.accounts if each.account in unread}
-                for account in waiting:
-                    late[account].cancel()
-            if some_are_open or not late:
-                following.cancel()
-        if not following.cancelled():
-            self._in_flight[work.scope] = following.result()
-        for task in late.values():
-            again = None if task.cancelled() else task.result()
-            report = report if again is None else renewed(report, again)
-        for account, first in waiting.items():
-            run = Run(work.scope, frozenset({account}))
-            if run not in self._tasks:  # Else another is at it, begun since, which follows it too.
-                self._begin(run, replace(work.once_more({account: first}), flat=True, over=frozenset()))
+        accounts = [each.name for each in work.hands]
+        async with Following(self._store, sent, work.pressed, accounts, partial(self._once_more, work)) as following:
+            report = await following.told(await self._kill(work, work.reason, following.ended))
+            for first in following.left:
+                run = Run(work.scope, frozenset({first.account}))
+                if run not in self._tasks:  # Else another is at it, begun since, which goes on with it too.
+                    begun = following.handed_over(first.account)
+                    alone = work.once_more({first.account: first})
+                    self._begin(run, replace(alone, flat=True, begun=begun, over=frozenset()))
+        if following.found is not None:
+            self._in_flight[work.scope] = following.found
         return report
+
+    async def _once_more(self, work: Work, first: AccountReport) -> KillReport:
+        async with self._turn():  # Its own: it may outlast the run that began it.
+            return await self._kill(work.once_more({first.account: first}), IN_FLIGHT_OVER)
 
     async def _kill(
         self, work: Work, reason: str, ended: Callable[[AccountReport], None] = lambda report: None
@@ -284,7 +259,7 @@ class Runs:
             anew=work.whole,
             stopped_ms=work.stopped_ms,
             continues={account: first.job_id for account, first in work.continues.items()},
-            ended=ended,
+            ended=lambda each: ended(after(work.continues.get(each.account), each)),
         )
         return going_on(report, work.continues)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from proxy.kill.asked import asked_of
-from proxy.kill.continued import continued
-from proxy.kill.jobs import RESUMED, NewestJob, job_directory, job_history, newest, newest_jobs, widened
+from proxy.kill.continued import of_its_press
+from proxy.kill.jobs import RESUMED, job_directory, job_history, newest, newest_jobs
 from proxy.kill.joins import Join, joins
-from proxy.kill.journal import Job, Journal
+from proxy.kill.journal import Job
 from proxy.kill.rearm import last_rearm
-from proxy.kill.report import AccountReport, account_report
+from proxy.kill.report import AccountReport
 from proxy.kill.runs import WhosePart
 from proxy.kill.tries import PURSUER
 from proxy.store.fence import Scope
@@ -72,23 +72,7 @@ def standing(data_dir: Path, scope: Scope, accounts: Sequence[str], stopped_at: 
 def newest_reports(data_dir: Path) -> dict[WhosePart, AccountReport]:
     """The newest job of everyone, finished or not, under the widest scope that it was pressed for, together with
     those of the same press that it goes on with."""
-    return {(each.account, each.bot): _of_its_press(data_dir, each) for each in newest_jobs(data_dir)}
-
-
-def _of_its_press(data_dir: Path, newest: NewestJob) -> AccountReport:
-    report, continues = _reported(newest.journal), newest.journal.job.continues
-    if continues is None:
-        return report
-    for earlier in job_history(data_dir, newest.account, newest.bot):
-        if earlier.job.job_id == continues:
-            report, continues = continued(_reported(earlier), report), earlier.job.continues
-        if continues is None:
-            break
-    return report
-
-
-def _reported(journal: Journal) -> AccountReport:
-    return widened(account_report(journal.job, journal.events), journal.path)
+    return {(each.account, each.bot): of_its_press(each.journal) for each in newest_jobs(data_dir)}
 
 
 def _was_pressed(data_dir: Path, scope: Scope, account: str, rearmed: datetime | None) -> bool:

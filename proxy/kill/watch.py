@@ -18,10 +18,10 @@ from proxy.kill.witness import orders_seen, reading_seen
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
+from rules.account import Account
 from rules.kill.evidence import AccountSeen, Evidence
 from rules.kill.settings import Triggers
 from rules.kill.triggers import Action, Ruling, Tally, judge
-from rules.snapshot import Account
 
 log = logging.getLogger("perpguard.kill")
 

@@ -9,13 +9,14 @@ from typing import Final
 
 from proxy.accounts.findings import Activity
 from proxy.accounts.outside_watch import Found
+from rules.account import Account, Position
 from rules.ages import seconds
 from rules.facts import AccountRecord, Condition, Forecast
 from rules.instrument import Instrument
 from rules.kill.evidence import AccountSeen, Evidence, ForecastSeen, LegSeen, OrdersSeen, Results
 from rules.kill.nearness import distance_of, is_carried, notional, revalued
 from rules.rule import as_written
-from rules.snapshot import Account, Market, Position
+from rules.snapshot import Market
 
 VOLATILITY_AGE_MAX: Final = timedelta(minutes=15)
 """Volatility follows hours; what was measured longer ago is not known any more."""

@@ -9,7 +9,7 @@ from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.store.fence import Scope
-from rules.snapshot import OpenOrder
+from rules.account import OpenOrder
 
 BY: Final = "lease"
 

@@ -20,10 +20,10 @@ from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.leases import Lease, Leases
 from proxy.store.timers import DeadManTimer
+from rules.account import Account, OpenOrder
 from rules.intent import order_only_shrinks
 from rules.kill import settings as kill_settings
 from rules.kill.lease import Step, due_steps
-from rules.snapshot import Account, OpenOrder
 
 log = logging.getLogger("perpguard.leases")
 

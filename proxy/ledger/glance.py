@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from proxy.ledger.book_pages import DIFFERENCES_SHOWN, coverage_lines, gap_lines, minute, plain_amounts, verdict
 from proxy.ledger.books import rows
 from proxy.ledger.books.execution import Quality, execution
 from proxy.ledger.books.recent import recent
@@ -20,6 +19,7 @@ from proxy.ledger.books.reconciling import Reconciliation, reconcile
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import BooksUnavailable, reading
 from proxy.ledger.books.sums import Books, Subject, by_kind
+from proxy.ledger.books.words import DIFFERENCES_SHOWN, coverage_lines, gap_lines, minute, plain_amounts, verdict
 from proxy.ledger.plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
 from proxy.looks import Looks
 from proxy.store.codec import plain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from proxy.accounts.keeper import FeedStatus
 from proxy.console.desk_views import AccountView, DeskView
 from proxy.metrics.sheet import Sheet
 from rules.model import TradingState
@@ -42,8 +43,8 @@ def _put_account(sheet: Sheet, account: AccountView) -> None:
     name = account.name
     sheet.put("anomaly_score", account.anomaly, level="account", name=name)
     sheet.put("kill_running", account.kill_running, account=name)
-    if account.feed.state != "OFF":
-        sheet.put("feed_up", account.feed.state == "LIVE", account=name)
+    if account.feed.state != FeedStatus.OFF:
+        sheet.put("feed_up", account.feed.state == FeedStatus.LIVE, account=name)
     sheet.put("feed_age_seconds", account.feed.age_s, account=name)
     sheet.put("feed_gaps_healed_total", account.feed.gaps_healed, account=name)
     sheet.put("account_age_seconds", account.known_age_s, account=name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from proxy.metrics.sheet import Sheet
 from proxy.store.health import StoreHealth
-from rules.snapshot import HoldStatus
+from rules.account import HoldStatus
 
 
 def put_store(sheet: Sheet, health: StoreHealth, accounts: Iterable[str]) -> None:

@@ -33,6 +33,7 @@ from proxy.overrides.lifecycle import (
 from proxy.overrides.terms import Terms
 from proxy.overrides.uses import used_by
 from proxy.record import Record
+from proxy.refused import Refused
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.ownership import DeskTaken
@@ -59,12 +60,11 @@ NEVER_OVERRIDDEN: Final = frozenset(rule.rule_id for rule in (*GATES, *OWNERSHIP
 _WARDEN: Final = "warden"
 
 
-class OverrideRefused(Exception):
+class OverrideRefused(Refused):
     """Nothing was asked for, granted or withdrawn; the text says why, every one of ``reasons`` at once."""
 
     def __init__(self, *reasons: str) -> None:
-        super().__init__("; ".join(reasons))
-        self.reasons = reasons
+        super().__init__("; ".join(reasons), reasons)
 
 
 @dataclass(slots=True)

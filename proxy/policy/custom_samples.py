@@ -8,10 +8,11 @@ from decimal import Decimal
 from itertools import product
 from typing import Final
 
+from rules.account import Account, Position
 from rules.custom_fields import Entry
 from rules.facts import AccountRecord, BotRecord, Condition, Conditions, Forecast, Performance, Score
 from rules.model import AmendOrder, OrderType, PlaceOrder, PositionSide, Side, TimeInForce
-from rules.snapshot import Account, Controls, Market, Position, Snapshot
+from rules.snapshot import Controls, Market, Snapshot
 
 _NOW: Final = datetime(2026, 1, 3, 12, 0, tzinfo=UTC)
 """A Saturday."""

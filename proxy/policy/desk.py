@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from proxy.policy.problems import PolicyError
 from proxy.policy.reading import parse_policy
 from proxy.policy.shelf import Proposal, Shelf
 from proxy.policy.waiting import Pending, Waiting, seen_beside
+from proxy.refused import Refused
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.ownership import DeskTaken
@@ -37,12 +38,8 @@ KEPT_AGAIN_AFTER: Final = timedelta(minutes=1)
 """So long a policy that is due waits once the disk has not taken it."""
 
 
-class PolicyRefused(Exception):
+class PolicyRefused(Refused):
     """The policy in force stays as it is; the text says why, ``reasons`` one by one where a text has several faults."""
-
-    def __init__(self, text: str, reasons: Sequence[str] = ()) -> None:
-        super().__init__(text)
-        self.reasons = tuple(reasons)
 
 
 class PolicyDesk:

@@ -105,7 +105,7 @@ class PolicyPlane(Protocol):
         ...
 
     async def differences(self, text: str) -> Differences:
-        """How a text differs. Raises ``ControlRefused``, with everything that is wrong with it."""
+        """How a text differs. Raises ``Refused``, with everything that is wrong with it."""
         ...
 
     async def hindsight(self, since: datetime) -> Hindsight:

@@ -19,10 +19,10 @@ from proxy.clock import utc_now
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.opening import vault_path
 from proxy.vault.vault import Vault
+from proxy.venues.binance.venue import VENUE
 
 ACCOUNT: Final = "demo"
 BOT: Final = "demo-bot"
-VENUE: Final = "binanceusdm"
 BALANCE: Final = 10_000
 _START_TIMEOUT_S: Final = 40.0
 
@@ -48,7 +48,11 @@ def inherited_environment() -> dict[str, str]:
 
 
 class World:
-    """The practice exchange, the guard with its embedded store, one account and one guard key."""
+    """The practice exchange, the guard with its embedded store, one account and one guard key.
+
+    Entering it calls ``start_exchange``, ``fill_vault`` and ``start_guard``, in this order. A world of another kind
+    overrides these, or ``exchange_settings``, and does more in them or something else.
+    """
 
     def __init__(
         self,
@@ -100,10 +104,10 @@ class World:
         with ExitStack() as stack:
             self._stack = stack
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            exchange = self._start_exchange()
+            exchange = self.start_exchange()
             self._write_settings(exchange)
-            self._fill_vault()
-            gate, console = self._start_guard()
+            self.fill_vault(Vault.create(vault_path(self.data_dir), self._passphrase))
+            gate, console = self.start_guard()
             self.places = Places(exchange=exchange, gate=gate, console=console)
             self._wait_until_ready()
             self._stack = stack.pop_all()
@@ -147,18 +151,19 @@ class World:
             check=False,
         )
 
-    def _start_exchange(self) -> str:
+    def start_exchange(self) -> str:
+        """Start the practice exchange; the URL at which the guard is to find it."""
         # In a file and not on the command line, as one would with a real key.
         config = self.data_dir / "exchange.toml"
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(self._exchange_settings)
+            file.write(self.exchange_settings)
         process = self._spawn([sys.executable, "-m", "sandbox", "--port", "0", "--config", str(config)], "exchange.log")
         return _line_after(process, "practice exchange ready ")
 
     @property
-    def _exchange_settings(self) -> str:
-        """The practice exchange's settings file."""
+    def exchange_settings(self) -> str:
+        """The practice exchange's settings file, as text."""
         order_limit, weight_limit = self._limits
         return (
             f'seed = 7\nscenario = "{self._scenario}"\norder_limit = {order_limit}\nweight_limit = {weight_limit}\n'
@@ -177,9 +182,9 @@ class World:
             f"{self._more_settings}"
         )
 
-    def _fill_vault(self) -> None:
+    def fill_vault(self, vault: Vault) -> None:
+        """Put the account's exchange key into the guard's new vault, and a guard key for every bot."""
         now = utc_now()
-        vault = Vault.create(vault_path(self.data_dir), self._passphrase)
         vault.add_exchange_key(
             account=ACCOUNT, venue=VENUE, api_key=self.exchange_key, api_secret=self.exchange_secret, now=now
         )
@@ -191,7 +196,8 @@ class World:
         """The first bot's guard key."""
         return self.guard_keys[self._bots[0]]
 
-    def _start_guard(self) -> tuple[str, str]:
+    def start_guard(self) -> tuple[str, str]:
+        """Start the guard on what stands in its data directory; where its gate is, and where its console."""
         command = [sys.executable, "-m", "proxy", "--data-dir", str(self.data_dir), "up"]
         self._guard = self._spawn(command, "guard.log")
         places = _line_after(self._guard, "gate    "), _line_after(self._guard, "console ")

@@ -38,11 +38,11 @@ class Refusals:
 class ReasonsPlane(Protocol):
     """The record, as the control door sees it. Every method reads the archive and nothing else.
 
-    All raise ``ControlRefused`` for an archive that cannot be read. Before there is one, nothing was refused.
+    All raise ``Refused`` for an archive that cannot be read. Before there is one, nothing was refused.
     """
 
     async def refusals(self, wanted: Wanted, *, limit: int) -> Refusals:
-        """The refusals that match. Raises ``ControlRefused`` for a ``before`` that no page gave."""
+        """The refusals that match. Raises ``Refused`` for a ``before`` that no page gave."""
         ...
 
     async def counts(self, *, since: datetime | None, until: datetime | None) -> Mapping[str, int]:
@@ -52,18 +52,18 @@ class ReasonsPlane(Protocol):
     def table(self, wanted: Wanted) -> AsyncIterator[bytes]:
         """The refusals that match as CSV, piece by piece; the first piece begins with the columns' names.
 
-        Raises ``ControlRefused`` at any piece: what was given by then is no whole table.
+        Raises ``Refused`` at any piece: what was given by then is no whole table.
         """
         ...
 
     async def rules(self, decision_id: str) -> Told | None:
         """A decision taken again, with every rule's part; ``None`` when there is none of that id.
 
-        Raises ``ControlRefused`` when the record does not suffice.
+        Raises ``Refused`` when the record does not suffice.
         """
         ...
 
     async def what_if(self, decision_id: str, *, item: str, quantity: str, price: str) -> WhatIf | None:
-        """A recorded command at another size. ``None`` as above. Raises ``ControlRefused``, and what
+        """A recorded command at another size. ``None`` as above. Raises ``Refused``, and what
         ``suppose`` does."""
         ...

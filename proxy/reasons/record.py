@@ -18,7 +18,7 @@ from proxy.exporting.columns import Column, Kind
 from proxy.exporting.writers import write_rows
 from proxy.reasons.inquiry import NotToBeTold, Recorded, Told, WhatIf, recorded, suppose, tell
 from proxy.reasons.plane import Refusals, Wanted
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from rules.policy import Policy
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class ReasonsRecord:
         try:
             return await self._ask(object(), ask, None)
         except NotToBeTold as trouble:
-            raise ControlRefused(f"this decision cannot be taken again: {trouble}") from trouble
+            raise Refused(f"this decision cannot be taken again: {trouble}") from trouble
 
     async def _ask(self, name: Hashable, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         return await self._looks.ask(self._place, name, question, otherwise)

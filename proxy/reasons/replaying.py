@@ -23,7 +23,7 @@ from proxy.reasons.tally import Tally
 from proxy.store.codec import build_command, build_decision, build_snapshot
 from rules.catalog import GATES
 from rules.decision import Decision, Enforcement, Verdict
-from rules.model import Command, Intent
+from rules.model import Command, Intent, symbol_of
 from rules.objections import RULE_FAILED
 from rules.policy import Policy
 from rules.rule import FACTS_UNKNOWN
@@ -161,7 +161,7 @@ def _compare(
                 at=str(record["at"]),
                 bot=snapshot.bot,
                 account=str(record["account"]),
-                symbol=getattr(command, "symbol", None) or "",
+                symbol=symbol_of(command) or "",
                 command=in_words(record["commands"][place]),
                 rule=found.breach.rule_id if found.breach is not None else "",
                 code=found.breach.code if found.breach is not None else "",

@@ -18,9 +18,10 @@ from proxy.signals.legs import Book, book_of
 from proxy.signals.liquidation import AccountForecast, LegForecast, Odds, account_forecast, leg_forecast
 from proxy.signals.marginals import law_of
 from proxy.signals.outcomes import OwnedLeg
+from rules.account import Account
 from rules.facts import Forecast
 from rules.instrument import Instrument
-from rules.snapshot import Account, Market
+from rules.snapshot import Market
 
 LIQUIDATION: Final = "liquidation"
 

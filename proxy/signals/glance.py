@@ -25,8 +25,8 @@ from proxy.signals.signals_state import SignalsState
 from proxy.signals.temperature import carry_a_day
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import plain
+from rules.account import Account
 from rules.rule import show_exact
-from rules.snapshot import Account
 
 JUMPS: Final = (0.2, 0.4, 0.66)
 """Falls within one hour that alternative coins had on 10 October 2025. A rise is asked of a barrier above."""

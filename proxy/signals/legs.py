@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from proxy.signals.tails import Array
+from rules.account import Account, Position
 from rules.instrument import Instrument, moves_balance
 from rules.kill.nearness import distance_of, is_carried, revalued
 from rules.model import MarginMode
-from rules.snapshot import Account, Market, Position
+from rules.snapshot import Market
 
 
 @dataclass(frozen=True, slots=True, eq=False)

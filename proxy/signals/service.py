@@ -24,8 +24,8 @@ from proxy.signals.signals_state import AccountSignals, SignalsState, SymbolSign
 from proxy.signals.slippage_live import SlippageLive
 from proxy.signals.symbol_forecast import SymbolForecast
 from proxy.store.client import STORE_TROUBLE
+from rules.account import Account
 from rules.facts import Forecast
-from rules.snapshot import Account
 
 log = logging.getLogger("perpguard.signals")
 

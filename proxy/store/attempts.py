@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from proxy.decoding import build
 from proxy.store.codec import load
-from rules.snapshot import Attempt, HeldOrder
+from rules.account import Attempt, HeldOrder
 
 ATTEMPTS_MAX: Final = 400
 """Lines kept for a bot on an account: at least the last 200 attempts, for at most a day."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import redis.asyncio
 
-from proxy.store.client import Script, connect, run_script
+from proxy.store.client import Script, connect, connect_anew, run_script
 from proxy.store.keys import Keys
 from proxy.store.ownership import ELSEWHERE, DeskTaken, Ownership
 
@@ -42,6 +42,10 @@ class BeatStore:
         """The beat that was left last."""
         beat: Any = await self._redis.get(self._keys.beat)
         return None if beat is None else str(beat)
+
+    async def forget_connections(self) -> None:
+        """Have the next call connect anew: a server that became a replica tells of the same beat for ever."""
+        await connect_anew(self._redis)
 
     async def take_turn(self, holder: str, for_s: float) -> Turn:
         """Ask for the turn, or keep it for another ``for_s``."""

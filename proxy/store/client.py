@@ -60,6 +60,16 @@ def connect(url: str, *, timeout_s: float, connections_max: int = 512) -> Redis:
     return Redis(connection_pool=pool)
 
 
+async def connect_anew(client: Redis) -> None:
+    """Have the next calls of a client from ``connect`` connect anew, to whichever server the address leads to then.
+
+    For whoever only reads: a server that a planned failover made a replica closes no connection, and tells of it only
+    where somebody writes.
+    """
+    assert isinstance(client.connection_pool, HeedingPool)  # noqa: S101 - ``connect`` gives it no other
+    await client.connection_pool.close_idle()
+
+
 def _never() -> float:
     return float("-inf")
 

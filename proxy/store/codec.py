@@ -15,10 +15,11 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 
 from proxy.decoding import build
+from rules.account import Attempt, HeldOrder
 from rules.decision import Breach, Decision, Measure, Verdict
 from rules.derived import Derived
 from rules.model import Command, Intent
-from rules.snapshot import Attempt, HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ the address leads to the new one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -21,6 +22,15 @@ from redis.exceptions import ReadOnlyError
 
 
 class _Heeding(AbstractConnection):
+    dialled_at = float("-inf")
+    """When it was last connected, by the monotonic clock; to whichever server the address led to then."""
+
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """As redis-py's."""
+        if not self.is_connected:
+            self.dialled_at = time.monotonic()
+        await super().connect_check_health(check_health, retry_socket_connect)
+
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         """As redis-py's; but if the task is cancelled meanwhile, it ends here, whatever came of the sending."""
         task = asyncio.current_task()
@@ -45,15 +55,27 @@ class _Heeding(AbstractConnection):
 
 class HeedingPool(BlockingConnectionPool):
     """Closes all connections when one of them led to a replica, those too that only read and would never hear of it:
-    the server that they tell of would be now the one, now the other."""
+    the server that they tell of would be now the one, now the other.
+
+    All that were dialled before that, once: those that are closed for it one after another, as each comes back from
+    its use, tell nothing new, and what was dialled since leads to the new server.
+    """
+
+    _demoted_at = float("-inf")
 
     async def release(self, connection: AbstractConnection) -> None:
         """As redis-py's."""
-        if connection.should_reconnect():  # type: ignore[no-untyped-call]
+        assert isinstance(connection, _Heeding)  # noqa: S101 - ``connect`` gives it no others
+        if connection.should_reconnect() and connection.dialled_at > self._demoted_at:  # type: ignore[no-untyped-call]
+            self._demoted_at = time.monotonic()
             await self.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
-            for idle in tuple(self._available_connections):
-                await idle.disconnect(nowait=True)  # In one go: nobody takes one that is being closed.
+            await self.close_idle()
         await super().release(connection)
+
+    async def close_idle(self) -> None:
+        """Close what nobody uses: the next calls connect anew, to whichever server the address leads to then."""
+        for idle in tuple(self._available_connections):
+            await idle.disconnect(nowait=True)  # In one go: nobody takes one that is being closed.
 
 
 class _TcpConnection(_Heeding, Connection):

@@ -10,10 +10,11 @@ from proxy.decoding import build
 from proxy.store.codec import load
 from proxy.store.keys import Keys
 from proxy.store.view import View
+from rules.account import Account
 from rules.facts import AccountRecord, Conditions
 from rules.instrument import Instrument
 from rules.policy import Policy
-from rules.snapshot import Account, Market
+from rules.snapshot import Market
 from rules.usual import UsualOrders
 
 Decode = Callable[[str], Any]

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError
 from redis.retry import Retry
 
 from proxy.store.client import STORE_TROUBLE, Script
-from proxy.store.gate_store import StoreUnavailable
 from proxy.store.gates import LEASE_S
 from proxy.store.keys import Keys
 from proxy.store.lean.commands import by_digest, by_text, encode
+from proxy.store.trouble import StoreUnavailable
 
 TIMEOUT_S: Final = LEASE_S / 4
 """An answer that is later than this is asked for again before the gate's lease is over."""
@@ -71,4 +71,9 @@ class Ear:
     def _asked(self, command: bytes) -> Any:
         """The reply to one command. What fails in between closes the connection; the next command opens it again."""
         self._connection.send_packed_command([command])
-        return self._connection.read_response()
+        try:
+            return self._connection.read_response()
+        except ReadOnlyError:
+            # A replica since a planned failover: it closes no connection, and the address leads to another server.
+            self._connection.disconnect()
+            raise

@@ -18,16 +18,14 @@ from proxy.store.leases import LeaseRequest, lease_field
 from proxy.store.settling_again import SettlingAgain
 from proxy.store.side_questions import SideQuestions
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
-from proxy.store.trouble import KeyOff, RequestReplayed, StoreFull, StoreUnavailable, readable
+from proxy.store.trouble import KeyDisabled, RequestReplayed, StoreFull, StoreUnavailable, readable
 from proxy.store.unreported import unreported_arguments
 from proxy.store.view import HoldRequest, Look, View
 from proxy.store.voiding import Voiding
+from rules.account import HeldOrder, UnreportedOrder
 from rules.policy import Policy
-from rules.snapshot import HeldOrder, UnreportedOrder
 
-__all__ = ["GateStore", "KeyOff", "Record", "RequestReplayed", "StoreFull", "StoreUnavailable"]
-
-Record = Mapping[str, Any] | msgspec.Raw
+AuditRecord = Mapping[str, Any] | msgspec.Raw
 """A record of the audit, or its bytes."""
 
 
@@ -127,7 +125,7 @@ class GateStore(SideQuestions):
         account: str,
         hold_id: str,
         action: str,
-        records: Sequence[Record],
+        records: Sequence[AuditRecord],
         orders: tuple[HeldOrder, ...] | None = None,
         unreported: Sequence[UnreportedOrder] = (),
     ) -> Awaitable[object]:
@@ -151,7 +149,7 @@ class GateStore(SideQuestions):
             raise
 
     async def refuse(
-        self, account: str, bot: str, hold_id: str, records: Sequence[Record], size: Decimal | None
+        self, account: str, bot: str, hold_id: str, records: Sequence[AuditRecord], size: Decimal | None
     ) -> None:
         """Release a hold whose entries were all refused, and remember the attempt as refused.
 
@@ -187,7 +185,7 @@ class GateStore(SideQuestions):
     async def keep_lease(self, request: LeaseRequest) -> None:
         """Take, renew or give back a bot's lease. Safe to ask again with a request of its own.
 
-        Raises ``StoreUnavailable``, and then nobody knows whether it is kept; ``RequestReplayed`` or ``KeyOff``.
+        Raises ``StoreUnavailable``, and then nobody knows whether it is kept; ``RequestReplayed`` or ``KeyDisabled``.
         """
         reply = await self._call(
             "lease",
@@ -202,7 +200,7 @@ class GateStore(SideQuestions):
         if reply == "REPLAYED":
             raise RequestReplayed
         if reply == "DISABLED":
-            raise KeyOff
+            raise KeyDisabled
 
     def last_known(self, account: str, venue: str) -> View:
         """What this process last saw, for exits judged while the store is away. May know nothing at all."""
@@ -214,14 +212,6 @@ class GateStore(SideQuestions):
         await self._settling_again.aclose()
         await self._lean.aclose()
         await self._redis.aclose()
-
-    async def voided(self) -> None:
-        """Wait until every hold that was given up is undone, or its attempts are spent."""
-        await self._voiding.done()
-
-    async def settled(self) -> None:
-        """Wait until every settlement that was not heard is told, or was kept for as long as it is."""
-        await self._settling_again.done()
 
     def _call(
         self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
-from proxy.store.client import connect
+from proxy.store.client import connect, connect_anew
 from proxy.store.gate_report import GateReport, decode_reports
 from proxy.store.gates import FORGOTTEN_AFTER_S, GateWord, decode_gates
 from proxy.store.holds import decode_hold
@@ -56,7 +56,22 @@ class HealthStore:
         self._keys = Keys(desk)
 
     async def look(self, accounts: Sequence[str]) -> StoreHealth:
-        """Everything, in two round trips. Reports of places whose gate ended more than a minute ago are forgotten."""
+        """Everything, in two round trips. Reports of places whose gate ended more than a minute ago are forgotten.
+
+        Where the server has become a replica, it connects anew and asks once more.
+        """
+        found = await self._look(accounts)
+        if found.info.get("role") == "slave":
+            await connect_anew(self._redis)
+            found = await self._look(accounts)
+        await self._forget([place for place, report in found.reports.items() if _is_gone(report, found.gates)])
+        return found
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _look(self, accounts: Sequence[str]) -> StoreHealth:
         began = time.monotonic()
         await self._redis.ping()
         answer_s = time.monotonic() - began
@@ -72,23 +87,16 @@ class HealthStore:
             pipeline.hgetall(self._keys.holds(account))
         (seconds, micros), info, generation, gates, reports, waiting, oldest, *holds = await pipeline.execute()
         now_us = int(seconds) * 1_000_000 + int(micros)
-        words = decode_gates(gates, now_us)
-        told = decode_reports(reports)
-        await self._forget([place for place, report in told.items() if _is_gone(report, words)])
         return StoreHealth(
             answer_s=answer_s,
             info=info,
             generation=int(generation or 0),
-            gates=words,
-            reports=told,
+            gates=decode_gates(gates, now_us),
+            reports=decode_reports(reports),
             holds=[state for name, held in zip(accounts, holds, strict=True) for state in _states(name, held, now_us)],
             waiting=int(waiting),
             lag_s=max(0.0, now_us / 1e6 - int(str(oldest[0][0]).partition("-")[0]) / 1e3) if oldest else 0.0,
         )
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
 
     async def _forget(self, places: Sequence[str]) -> None:
         if places:

@@ -8,7 +8,7 @@ from typing import Final
 
 from proxy.decoding import build
 from proxy.store.codec import load
-from rules.snapshot import HeldOrder, Hold, HoldStatus
+from rules.account import HeldOrder, Hold, HoldStatus
 
 HOLDS_KEPT: Final = 2_048
 """Holds that the warden keeps as it decoded them: the most that an account may have (``HOLDS_MAX``)."""

@@ -10,15 +10,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import redis.asyncio
 
 from proxy.budget.published import Budget
 from proxy.decoding import build
 from proxy.store.budget import Seen, budget_arguments, read_shared
-from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
+from proxy.store.client import Script, run_script
 from proxy.store.codec import dump, load, plain
-from proxy.store.keys import Keys
-from proxy.store.ownership import Ownership
+from proxy.store.desk_store import DeskStore
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.usual import UsualOrders
 
@@ -45,14 +43,11 @@ def _read_baseline(text: str) -> Any:
         return None
 
 
-class Publications:
-    """The documents of one desk. ``guard`` is the id of the guard that publishes, empty for who is of none."""
+class Publications(DeskStore):
+    """The documents of one desk."""
 
-    def __init__(self, url: str, desk: str, guard: str) -> None:
-        self._desk = desk
-        self._redis: redis.asyncio.Redis = connect(url, timeout_s=CALM_TIMEOUT_S)
-        self._keys = Keys(desk)
-        self._ownership = Ownership(self._redis, self._keys, guard)
+    def __init__(self, url: str, desk: str, guard: str = "") -> None:
+        super().__init__(url, desk, guard)
         self._share_budget = Script.named("share_budget")
 
     async def publish_markets(self, venue: str, version: str, markets: Mapping[str, Any]) -> None:
@@ -190,7 +185,3 @@ class Publications:
         """What every bot's score was computed from, for a warden that takes over; ``None`` for what is no JSON."""
         fields: Any = await self._redis.hgetall(self._keys.baselines)
         return {bot: _read_baseline(baseline) for bot, baseline in fields.items()}
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()

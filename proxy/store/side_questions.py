@@ -16,8 +16,9 @@ from proxy.store.gate_report import GateReport, encode_report
 from proxy.store.keys import Keys
 from proxy.store.trouble import readable
 from proxy.store.unreported import decode_unreported, unreported_field
+from rules.account import UnreportedOrder
 from rules.policy import Policy
-from rules.snapshot import Market, UnreportedOrder
+from rules.snapshot import Market
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class RequestReplayed(Exception):
     """The same signed request was seen before."""
 
 
-class KeyOff(Exception):
+class KeyDisabled(Exception):
     """The guard key was switched off."""
 
 

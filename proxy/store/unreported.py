@@ -8,7 +8,7 @@ from typing import Final
 
 from proxy.decoding import build
 from proxy.store.codec import dump, load
-from rules.snapshot import Account, OpenOrder, UnreportedOrder
+from rules.account import Account, OpenOrder, UnreportedOrder
 
 KEPT_S: Final = 7 * 86_400
 """How long they are kept after the last of them. The rule that looks at them forgets sooner."""

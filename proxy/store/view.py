@@ -11,11 +11,12 @@ from typing import Any
 from msgspec import Struct
 
 from proxy.store.ramp import ramp_field, ramp_share
+from rules.account import Account, Attempt, HeldOrder, Hold, UnreportedOrder
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import TradingState
 from rules.policy import Policy
-from rules.snapshot import Account, Attempt, Controls, HeldOrder, Hold, Market, UnreportedOrder
+from rules.snapshot import Controls, Market
 from rules.usual import UsualOrders
 
 

@@ -1,4 +1,7 @@
-"""The warden's side of the store: accounts and their holds, the audit that is drained, and the controls it sets."""
+"""The warden's side of the store: whose the desk is, the epoch under which it is filled, accounts and their holds.
+
+The documents, the audit's stream and the controls are parts of their own, over the same connections.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,26 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
 from proxy.decoding import build
+from proxy.store.audit_stream import AuditStream
 from proxy.store.client import Script, run_script
 from proxy.store.codec import dump, load
+from proxy.store.controls import Controls
 from proxy.store.conversion import NOTHING, Conversion
-from proxy.store.epoch import GENERATION_MAX
-from proxy.store.gates import FORGOTTEN_AFTER_S, GateWord, decode_gates
 from proxy.store.holds import decode_hold
 from proxy.store.owners import OWNERS_MAX
-from proxy.store.ownership import ELSEWHERE, DeskTaken, TakenOver
+from proxy.store.ownership import TakenOver
 from proxy.store.publications import Publications, around
-from proxy.store.ramp import ramp_field
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.model import TradingState
-from rules.ramp import WHOLE
-from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
+from rules.account import Account, Hold, HoldStatus, UnreportedOrder
 
 log = logging.getLogger("perpguard.store")
-
-DRAIN_BATCH_MAX: Final = 500
 
 VERSIONS_LOST_MAX: Final = 10_000
 """More versions of an account than are published in the seconds that a store may lose. Gates know documents by their
@@ -99,7 +96,7 @@ def _readable_hold(account: str, hold_id: str, state: str) -> AgedHold | None:
         return None
 
 
-class WardenStore(Publications):
+class WardenStore(Publications, AuditStream, Controls):
     """The warden's access to the store of one desk. ``guard`` is the id of its guard, empty for who is of none."""
 
     def __init__(self, url: str, desk: str, guard: str = "") -> None:
@@ -110,7 +107,6 @@ class WardenStore(Publications):
         self._due = Script.named("due")
         self._distrust = Script.named("distrust")
         self._untime = Script.named("untime", "convert")
-        self._state = Script.named("state")
         self._epoch = ""
         self._beginning = asyncio.Lock()
 
@@ -362,78 +358,6 @@ class WardenStore(Publications):
     async def finish_timer(self, account: str, timer: DeadManTimer) -> None:
         """What a timer that ran out had to do is done."""
         await self._redis.hdel(self._keys.running_timers(account), timer.field)
-
-    async def record(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Put audit records of the warden itself into the stream. Not into another guard's: raises ``DeskTaken``."""
-        for record in records:
-            await self._ownership.write(self._keys.audit, ("XADD", "*", "r", dump(record)))
-
-    async def read_audit(self, *, block_ms: int, after: str = "0-0") -> list[tuple[str, str]]:
-        """The oldest audit records still in the stream, as text, waiting up to ``block_ms`` for the first.
-
-        To be archived always from the start: what is archived has been trimmed, and after a failover to a store whose
-        clock lags new entries may bear smaller ids than the last one read.
-        """
-        reply: Any = await self._redis.xread({self._keys.audit: after}, count=DRAIN_BATCH_MAX, block=block_ms)
-        return [(stream_id, fields["r"]) for _, found in reply or [] for stream_id, fields in found]
-
-    async def forget_archived(self, accounts: Iterable[str]) -> None:
-        """Of these accounts and their records, the versions that decisions name go to the audit again when they are
-        looked at next: it may be kept in another archive now."""
-        for account in accounts:
-            for document in (self._keys.account(account), self._keys.record(account)):
-                await self._redis.hdel(document, "archived")
-
-    async def trim_audit(self, through: str) -> None:
-        """Forget audit records up to and including ``through``; they are in the archive."""
-        milliseconds, _, sequence = through.partition("-")
-        await self._redis.xtrim(self._keys.audit, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
-
-    async def set_state(self, level: str, state: TradingState, *, generation: int, kill_running: bool | None) -> int:
-        """Set the trading state of ``desk``, ``venue:``, ``account:``, ``bot:`` or ``symbol:NAME``, and the kill latch.
-
-        A killed bot has a level of its own, ``killed:bot:NAME``; its latch is named like the others, ``kill:bot:NAME``.
-        The number in the store now: ``generation``, or a greater one that stands there, which stays. Not of another
-        guard's desk: raises ``DeskTaken``.
-        """
-        latch = f"kill:{level.removeprefix('killed:')}"
-        runs = "" if kill_running is None else str(int(kill_running))
-        arguments = [self._ownership.guard, level, state.value, generation, GENERATION_MAX, latch, runs]
-        reply = await self._ownership.run(self._state, [self._keys.controls], arguments)
-        return int(reply[0])
-
-    async def set_ramp(self, scope: str, share: Decimal) -> None:
-        """Say what fraction of its limits a scope has that came back; all of them takes the word back. Raises
-        ``DeskTaken``, as ``set_state`` does."""
-        field = ramp_field(scope)
-        command = ("HDEL", field) if share == WHOLE else ("HSET", field, f"{share:f}")
-        await self._ownership.write(self._keys.controls, command)
-
-    async def controls(self) -> dict[str, str]:
-        """Every trading state and kill latch that is set. Raises ``DeskTaken``, as ``set_state`` does: another guard's
-        stops are none of ours."""
-        self._ownership.check()
-        fields: Any = await self._redis.hgetall(self._keys.controls)
-        if self._ownership.is_anothers(fields.get("guard")):
-            raise DeskTaken(ELSEWHERE)
-        return dict(fields)
-
-    async def gates(self) -> dict[str, GateWord]:
-        """Every gate that has asked of late, and what it obeys; those that have ended are forgotten."""
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.time()
-        pipeline.hgetall(self._keys.gates)
-        (seconds, micros), fields = await pipeline.execute()
-        found = decode_gates(fields, int(seconds) * 1_000_000 + int(micros))
-        gone = [gate for gate, word in found.items() if word.age_s > FORGOTTEN_AFTER_S]
-        if gone:
-            await self._redis.hdel(self._keys.gates, *gone)
-        return {gate: word for gate, word in found.items() if gate not in gone}
-
-    async def set_key_disabled(self, guard_key: str, *, disabled: bool) -> None:
-        """Switch a guard key off, or on again, for every gate. Raises ``DeskTaken``, as ``set_state`` does."""
-        command = ("HSET", guard_key, "1") if disabled else ("HDEL", guard_key)
-        await self._ownership.write(self._keys.disabled, command)
 
     async def forget_attempts(self, account: str, bot: str) -> None:
         """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""

@@ -33,6 +33,7 @@ from proxy.supervision.children import RESTART_PAUSE_MAX_S, RESTART_PAUSE_S, Chi
 from proxy.supervision.restarts import Restarts, lock_path, write_pid
 from proxy.supervision.rolling import Rolled, RollingRestart
 from proxy.terminal import say
+from proxy.venues.binance.venue import VENUE
 from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.supervisor")
@@ -104,11 +105,11 @@ class Supervisor:
             stopping_path(self._settings.data_dir).unlink(missing_ok=True)
             guard_id(self._settings.data_dir)  # Before the gates, which must know whose they are.
             self._plan(gate, https, control)
-            say(f"gate    http://{_shown(gate)}/binanceusdm", flush=True)
+            say(f"gate    http://{_shown(gate)}/{VENUE}", flush=True)
             say(f"console http://{_shown(control)}/", flush=True)
             say(f"people  {self._way_in(control)}", flush=True)
             if https is not None:
-                say(f"gate    https://{_shown(https)}/binanceusdm", flush=True)
+                say(f"gate    https://{_shown(https)}/{VENUE}", flush=True)
             try:
                 while not self._stopping:
                     self._tend()

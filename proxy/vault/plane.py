@@ -46,12 +46,12 @@ class KeysView:
 
 
 class KeysPlane(Protocol):
-    """The keys, as the control door sees them. None raises but ``ControlRefused``."""
+    """The keys, as the control door sees them. None raises but ``Refused``."""
 
     async def keys(self) -> KeysView:
         """All of them."""
         ...
 
     async def switch(self, key_id: str, *, on: bool, by: str) -> GuardKeyView:
-        """Obey a guard key, or refuse it; gates hear within a second. Raises ``ControlRefused``."""
+        """Obey a guard key, or refuse it; gates hear within a second. Raises ``Refused``."""
         ...

@@ -15,8 +15,8 @@ from proxy.audit.place import ArchiveUnavailable, archive_place
 from proxy.audit.query import last_ordered
 from proxy.audit.reader import ArchiveReader
 from proxy.signals.attention import SEEN_S
+from proxy.store.audit_stream import DRAIN_BATCH_MAX
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.warden_store import DRAIN_BATCH_MAX
 from proxy.warden.pieces.account import AccountPieces
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.venue import VenuePieces

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from proxy.accounts.keeper import FeedStatus
 from proxy.accounts.key_watch import SOUND, UNKNOWN
 from proxy.accounts.venue_clock import FAR_OFF_MS, OFF_MS
 from proxy.alerts.alert import Report
@@ -38,7 +39,7 @@ FEED_S: Final = 2.0
 FEED_CRITICAL_S: Final = 60.0
 SURVEY_S: Final = 60.0
 MARKET_S: Final = 10.0
-"""``fresh_market_data`` refuses entries on what is older."""
+"""The age from which ``data_freshness`` refuses entries, unless the policy says otherwise: people hear of it then."""
 
 GATES_S: Final = 10.0
 BUDGET_SHARE: Final = 0.8
@@ -162,7 +163,7 @@ class Sight:
 
     def _account(self, name: str, pieces: AccountPieces) -> Iterator[Report]:
         keeper = pieces.keeper
-        is_stale = keeper.account is not None and keeper.view.state == "STALE"
+        is_stale = keeper.account is not None and keeper.view.state == FeedStatus.STALE
         stale_s = self._lasted(f"feed:{name}", is_stale)
         if stale_s is not None and stale_s >= FEED_S:
             severity = Severity.CRITICAL if stale_s >= FEED_CRITICAL_S else None
@@ -174,10 +175,10 @@ class Sight:
             yield condition("key", account=name, wrong=pieces.key.verdict)
 
     def _venue(self, name: str, pieces: VenuePieces) -> Iterator[Report]:
-        newest = max((market.as_of for market in pieces.market.markets.values()), default=None)
-        age_s = self._age_s(newest)
+        priced_at = pieces.market.priced_at
+        age_s = self._age_s(priced_at)
         old_s = max(MARKET_S, 3 * self._ground.settings.markets_every_s)
-        if age_s >= (old_s if newest is not None else SURVEY_S):
+        if age_s >= (old_s if priced_at is not None else SURVEY_S):
             yield condition("market", venue=name, age=round(age_s))
         offset_ms = pieces.clock.offset_ms
         if offset_ms is not None and abs(offset_ms) > OFF_MS:

@@ -17,6 +17,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from proxy.control.history import History
+from proxy.people.desk import PeopleDesk
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.vault import Vault
@@ -28,7 +29,6 @@ from proxy.warden.pieces.desk import DeskPieces, build_desk
 from proxy.warden.pieces.door import build_door
 from proxy.warden.pieces.ground import lay_ground
 from proxy.warden.pieces.history import build_history
-from proxy.warden.pieces.people import build_people
 from proxy.watchdog.heart import GOODBYE_MAX_S
 from proxy.watchdog.stopping import stopping_path
 
@@ -46,7 +46,7 @@ class Warden:
         self._store = self._ground.store
         self._scribe = self._ground.scribe
         self._policies = self._ground.policies
-        self._people = build_people(self._ground)
+        self._people = PeopleDesk(self._ground.register, self._scribe.write_event, self._ground.now)
         self._desk: DeskPieces
         self._keys = KeysMirror(
             vault=vault, store=self._store, record=self._scribe.write_event, accounts=lambda: set(self._desk.accounts)
@@ -88,7 +88,7 @@ class Warden:
             for loop in self._alerts.loops():
                 loops.create_task(loop)
             await self._scribe.open()
-            loops.create_task(self._people.desk.run())
+            loops.create_task(self._people.run())
             loops.create_task(desk.stops.mirror())
             await filling.begin()  # The console and the kill are up before this.
             loops.create_task(remember_symbols(self._ground.settings.data_dir, desk, self._ground.now()))

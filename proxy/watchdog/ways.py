@@ -104,6 +104,9 @@ class Mailbox(Protocol):
         """The last one. Raises what the store client raises."""
         ...
 
+    async def forget_connections(self) -> None:
+        """Have the next call connect anew."""
+
 
 class StoreWay:
     """Looks at what the guard left in the store. Nobody asked for it, so only a later beat than any before counts.
@@ -121,7 +124,22 @@ class StoreWay:
         self._bygone: set[int] = set()
 
     async def look(self, duty: Duty) -> Beat | None:
-        """Read once. The first beat ever read proves nothing: it may have lain there for days."""
+        """Read once. The first beat ever read proves nothing: it may have lain there for days.
+
+        In silence each look connects anew: the server that was read may be the store no more.
+        """
+        beat = await self._later()
+        if beat is None:
+            await self._mailbox.forget_connections()
+        return beat
+
+    def answered(self, beat: Beat) -> None:
+        """The guard said this in answer to a call of ours, so it is no recording: what is not later than it is old."""
+        self._bygone.discard(beat.boot_us)
+        if self._last is None or self._last[0] != beat.boot_us or self._last < beat.order:
+            self._goes_on_from(beat)
+
+    async def _later(self) -> Beat | None:
         try:
             sealed = await self._mailbox.read()
             beat = unseal(self._secret, Beat, sealed) if sealed is not None else None
@@ -132,12 +150,6 @@ class StoreWay:
         before = self._last
         self._goes_on_from(beat)
         return None if before is None else beat
-
-    def answered(self, beat: Beat) -> None:
-        """The guard said this in answer to a call of ours, so it is no recording: what is not later than it is old."""
-        self._bygone.discard(beat.boot_us)
-        if self._last is None or self._last[0] != beat.boot_us or self._last < beat.order:
-            self._goes_on_from(beat)
 
     def _goes_on_from(self, beat: Beat) -> None:
         if self._last is not None and self._last[0] != beat.boot_us:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import Attempt, HeldOrder
 from rules.attempts import MARGIN_S, attempts_within, like, reaches_back
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
-from rules.snapshot import Attempt, HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

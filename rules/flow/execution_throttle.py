@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
+from rules.account import HeldOrder
 from rules.ages import seconds
 from rules.attempts import MARGIN_S, reaches_back
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import Command, TradingState
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 EXECUTIONS_MAX: Final = 150
 """Well below what is remembered of a bot, so that refusals between its entries cannot hide the count."""

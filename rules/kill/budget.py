@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from decimal import ROUND_UP
 from typing import Final
 
+from rules.account import Account, Position
 from rules.instrument import Instrument
 from rules.kill.rounds import CALM_READS
 from rules.kill.settings import Reserve
-from rules.snapshot import Account, Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,11 @@ class Cost:
 
 def estimate(legs: Iterable[OpenLeg]) -> CostEstimate:
     """What it would cost to close all of ``legs`` now, walking each book from the mark price."""
-    rows = tuple(_estimate(leg) for leg in legs)
+    return together(tuple(_estimate(leg) for leg in legs))
+
+
+def together(rows: tuple[LegEstimate, ...]) -> CostEstimate:
+    """What legs are expected to cost, summed up."""
     notional = sum((row.notional for row in rows if row.notional is not None), _NONE)
     shown = sum((_shown(row) for row in rows), _NONE)
     return CostEstimate(

@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, TypeGuard
 
+from rules.account import Account
 from rules.ages import seconds
 from rules.decision import Enforcement
 from rules.intent import order_only_shrinks
 from rules.kill.settings import KillSettings
 from rules.market.maintenance_window import MaintenanceWindow
 from rules.rule import Rule
-from rules.snapshot import Account
 
 FLATTEN_S: Final = 15
 """How long a watchdog may take from its decision to a flat book."""

@@ -67,7 +67,8 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelStep:
-    """Cancel what was read of one kind of a symbol's orders; plain and conditional ones go all at once, unnamed."""
+    """Cancel what was read of one kind of a symbol's orders; plain and conditional ones of a whole account go all at
+    once, unnamed."""
 
     symbol: str
     kind: OrderKind

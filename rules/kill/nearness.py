@@ -13,11 +13,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from rules.account import Account, Position
 from rules.instrument import Instrument, MarginTier, moves_balance
 from rules.margin.known import MarginUnknown, isolated_margin_of
 from rules.margin.moves import Moving, distance_of_all, distance_to_liquidation
 from rules.model import MarginMode
-from rules.snapshot import Account, Market, Position
+from rules.snapshot import Market
 
 ZERO: Final = Decimal(0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from rules.account import Account, HeldOrder, Position
 from rules.book import Exposure, account_book
 from rules.instrument import MarginTier, moves_balance
 from rules.margin.isolated import isolated_backing, set_aside
@@ -12,7 +13,7 @@ from rules.margin.known import MarginUnknown, account_of, mode_of, tiers_of
 from rules.margin.maintenance import tier_place
 from rules.margin.moves import ANY, Carried, Moving, carried_legs, distance_of, reach_of
 from rules.model import BUY, ZERO, MarginMode, Side
-from rules.snapshot import Account, HeldOrder, Position, Snapshot
+from rules.snapshot import Snapshot
 
 _CROSS: Final = MarginMode.CROSS
 

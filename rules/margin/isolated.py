@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from rules.account import Account, HeldOrder, Position
 from rules.book import Exposure, account_book
 from rules.exposure import order_value
 from rules.margin.known import isolated_margin_of, leverage_of, mark_of, tiers_of
 from rules.margin.maintenance import maintenance_margin
 from rules.margin.moves import Moving, distance_to_liquidation
 from rules.model import ZERO, Side
-from rules.snapshot import Account, HeldOrder, Position, Snapshot
+from rules.snapshot import Snapshot
 
 
 def isolated_distance(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from rules.account import Account, Position
 from rules.instrument import MarginTier
 from rules.model import MarginMode
-from rules.snapshot import Account, Position, Snapshot
+from rules.snapshot import Snapshot
 
 
 class MarginUnknown(Exception):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
+from rules.account import HeldOrder
 from rules.margin.cross import cross_distance
 from rules.margin.isolated import isolated_distance
 from rules.margin.known import account_of, mark_of, mode_of
 from rules.model import ONE, ZERO, MarginMode
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 
 class Liquidation(NamedTuple):

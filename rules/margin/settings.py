@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rules.account import Account, HeldOrder, Position, SymbolSettings
 from rules.book import account_book
 from rules.margin.known import MarginUnknown, account_of, isolated_margin_of, mode_of
 from rules.model import BUY, SELL, ZERO, AdjustIsolatedMargin, MarginMode, PositionSide, SetLeverage
-from rules.snapshot import Account, HeldOrder, Position, Snapshot, SymbolSettings
+from rules.snapshot import Snapshot
 
 
 def after_setting(command: SetLeverage | AdjustIsolatedMargin, snapshot: Snapshot) -> Snapshot | None:

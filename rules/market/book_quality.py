@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import HeldOrder
 from rules.decision import Breach, Measure
 from rules.exposure import held_order, order_value
 from rules.fresh import fresh_condition
 from rules.intent import is_post_only
 from rules.model import BUY, Command, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_percent
-from rules.snapshot import HeldOrder, Market, Snapshot
+from rules.snapshot import Market, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from rules.account import Position
 from rules.rule import show_exact
-from rules.snapshot import Position
 
 _LISTED_MAX: Final = 10
 """A refusal is read by people and goes into one line of the venue's own error format."""

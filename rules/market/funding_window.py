@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import HeldOrder
 from rules.ages import seconds
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
@@ -15,7 +16,7 @@ from rules.fresh import WithoutFacts
 from rules.market.calendar import show_time
 from rules.model import BUY, ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_percent
-from rules.snapshot import HeldOrder, Market, Snapshot
+from rules.snapshot import Market, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import HeldOrder
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.facts import AccountRecord, Forecast
@@ -15,7 +16,7 @@ from rules.fresh import WithoutFacts
 from rules.intent import is_post_only
 from rules.model import BUY, ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact, show_percent
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import HeldOrder
 from rules.decision import Breach, Measure
 from rules.exposure import held_order, notional_after
 from rules.facts import Condition
 from rules.fresh import fresh_condition
 from rules.model import ONE, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_percent
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

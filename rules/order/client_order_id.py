@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rules.account import Account
 from rules.decision import Breach
 from rules.intent import is_guaranteed_exit
 from rules.model import Command, PlaceOrder
 from rules.rule import Rule
-from rules.snapshot import Account, Snapshot
+from rules.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import Account
 from rules.book import Book, Standing
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.fresh import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
-from rules.snapshot import Account, Snapshot
+from rules.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
+from rules.account import HeldOrder
 from rules.ages import seconds
 from rules.attempts import MARGIN_S
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import Command, PlaceOrder
 from rules.rule import Looser, Rule, Setting
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 WINDOW_MAX_S: Final = 3600
 """Duplicates are a matter of moments; every order brings back all earlier ones of the window."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import HeldOrder
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.fresh import fresh_condition
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

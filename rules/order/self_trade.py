@@ -8,13 +8,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
+from rules.account import Account, HeldOrder
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.intent import joins_queue
 from rules.model import BUY, ENTRY, SELL, AmendOrder, Command, PlaceOrder, Side
 from rules.prices import far_price, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
-from rules.snapshot import Account, HeldOrder, Market, Snapshot
+from rules.snapshot import Market, Snapshot
 
 
 class Across(StrEnum):

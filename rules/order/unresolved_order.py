@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
+from rules.account import HeldOrder, UnreportedOrder
 from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.intent import is_guaranteed_exit
 from rules.model import Command, PlaceOrder
 from rules.rule import Looser, Rule, Setting
-from rules.snapshot import HeldOrder, Snapshot, UnreportedOrder
+from rules.snapshot import Snapshot
 
 
 class Match(StrEnum):

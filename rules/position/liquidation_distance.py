@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, ClassVar, Final
 
+from rules.account import HeldOrder
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.fresh import fresh_condition
@@ -17,7 +18,7 @@ from rules.margin.settings import after_setting, standing_sides
 from rules.model import BUY, ONE, AdjustIsolatedMargin, Command, SetLeverage
 from rules.prices import worst_named
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 _FRACTION: Final = Decimal("0.0001")
 _PRICE: Final = Decimal("0.00000001")

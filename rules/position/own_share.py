@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import Account, HeldOrder, OpenOrder, Position, SymbolSettings
 from rules.decision import Breach
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import (
@@ -25,7 +26,7 @@ from rules.model import (
 from rules.prices import far_touch, is_through
 from rules.rule import Looser, Rule, Setting, show_exact
 from rules.share import NOBODY, entries_under_way, is_anothers, leg_shares
-from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position, Snapshot, SymbolSettings
+from rules.snapshot import Market, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
+from rules.account import Account
 from rules.decision import Breach
 from rules.model import AmendOrder, Command, PlaceOrder, SetMultiAssetMode, SetPositionMode
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
-from rules.snapshot import Account, Snapshot
+from rules.snapshot import Snapshot
 
 
 class WantedPositions(StrEnum):

@@ -8,13 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.account import Account, Position
 from rules.ages import seconds
 from rules.decision import Breach
 from rules.fresh import fresh_record
 from rules.model import ENTRY, Command
 from rules.protection import Band, is_protected
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
-from rules.snapshot import Account, Position, Snapshot
+from rules.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from proxy.kill.press_plane import Kill, Pressed
+from proxy.kill.report import StepTaken
 from tests.proxy.console.desk_double import DeskDouble, a_desk, an_account
+from tests.support.kills import a_kill, an_account_kill
 from tests.support.people import PASSWORD, a_console
 
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
@@ -34,13 +36,13 @@ PHASES = ("KEYS_DISABLED", "CANCELLING", "FLATTENING", "VERIFYING", "FLAT")
 class LiveDesk(DeskDouble):
     """Goes flat within three seconds of a press."""
 
-    async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+    async def kill(self, *, scope: str, by: str, reason: str) -> Pressed:
         answer = await super().kill(scope=scope, by=by, reason=reason)
         self._pressed = asyncio.get_running_loop().time()
         self._words = {"scope": scope, "by": by, "reason": reason}
         return answer
 
-    async def kill_progress(self) -> Mapping[str, Any] | None:
+    async def kill_progress(self) -> Kill | None:
         if not self.kills:
             return None
         elapsed = asyncio.get_running_loop().time() - self._pressed
@@ -49,21 +51,13 @@ class LiveDesk(DeskDouble):
         if flat:
             halted = an_account(state="HALTED", fence_engaged=True, positions=(), open_orders=0, conditional_orders=0)
             self.view = a_desk(state="HALTED", accounts=(halted,))
-        return {
-            **self._words,
-            "running": not flat,
-            "flat": flat,
-            "flat_ms": 2400.0 if flat else None,
-            "accounts": [
-                {
-                    "name": "main",
-                    "phase": phase,
-                    "steps": [{"at": datetime.now(UTC).isoformat(), "what": "entries blocked"}],
-                    "read_backs": [datetime.now(UTC).isoformat()] * (3 if flat else 1),
-                    "left": [] if flat else ["BTCUSDT/LONG 0.250"],
-                }
-            ],
-        }
+        account = an_account_kill(
+            phase,
+            steps=(StepTaken(at=datetime.now(UTC), what="entries blocked"),),
+            read_backs=(datetime.now(UTC),) * (3 if flat else 1),
+            left=() if flat else ("BTCUSDT/LONG 0.250",),
+        )
+        return a_kill(account, running=not flat, flat=flat, flat_ms=2400.0 if flat else None, **self._words)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,9 @@ from playwright.async_api import Page, Route, expect
 
 from proxy.console import looking
 from proxy.console.desk_views import DeskView
-from proxy.console.exposure_plane import HistoryView
+from proxy.console.history_plane import HistoryView
+from proxy.console.plane import Blocked
+from proxy.kill.press_plane import Kill, Pressed
 from proxy.ledger.plane import LedgerView
 from tests.browser.browsing import DESKTOP, open_page, serving, sign_in
 from tests.proxy.console.desk_double import DeskDouble, HistoryDouble, LedgerDouble, a_rearm
@@ -57,15 +59,15 @@ class HangingDesk(DeskDouble):
         await self.waits()
         return self.view
 
-    async def kill_progress(self) -> Mapping[str, Any] | None:
+    async def kill_progress(self) -> Kill | None:
         await self.waits()
         return self.job
 
-    async def blocked(self, **asked: Any) -> Mapping[str, Any]:
+    async def blocked(self, **asked: Any) -> Blocked:
         await self.waits()
         return await super().blocked(**asked)
 
-    async def kill(self, **asked: str) -> Mapping[str, Any]:
+    async def kill(self, **asked: str) -> Pressed:
         self.pressed_at = asyncio.get_running_loop().time()
         return await super().kill(**asked)
 
@@ -81,7 +83,7 @@ class HangingDesk(DeskDouble):
 class SlowPress(DeskDouble):
     """Its presses take eight seconds."""
 
-    async def kill(self, **asked: str) -> Mapping[str, Any]:
+    async def kill(self, **asked: str) -> Pressed:
         await asyncio.sleep(8.0)
         return await super().kill(**asked)
 

@@ -27,6 +27,7 @@ from proxy.store.fence import DESK
 from proxy.store.view import HoldRequest, View
 from proxy.venues.binance.client_ids import outward, tag
 from proxy.venues.binance.frames import TARGETS
+from rules.account import OpenOrder
 from rules.catalog import CATALOG
 from rules.custom import CustomRule
 from rules.flow.message_rate import MessageRate
@@ -50,7 +51,6 @@ from rules.position.position_mode import PositionMode, WantedPositions
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from rules.resize import Resize, ResizeMode
 from rules.rule import Rule
-from rules.snapshot import OpenOrder
 from tests.proxy.gate.conftest import Desk, asking
 from tests.rules.builders import World, a_buy, an_account, an_open_order, an_override
 from tests.support.gates import NOW_MS, Gate, Keys, a_bare_frame, a_frame, an_exchange

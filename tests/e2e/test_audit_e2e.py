@@ -219,7 +219,7 @@ def test_a_guard_whose_archive_is_not_its_own_names_it_and_goes_on_once_that_is_
 
         exchange = world.places.exchange
         del world.places, world.bot
-        gate, console = world._start_guard()
+        gate, console = world.start_guard()
         world.places = Places(exchange=exchange, gate=gate, console=console)
         status = until(lambda: said_of_the_archive(world), "the archive is named", 60)
         assert "does not open: entries are refused: the anchor is signed by the key" in status["hindrances"][0]

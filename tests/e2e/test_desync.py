@@ -41,8 +41,8 @@ SENDERS = 8
 class TappedWorld(LiveWorld):
     """A world whose guard reaches its exchange through a wiretap."""
 
-    def _start_exchange(self) -> str:
-        self.tap = self._stack.enter_context(Wiretap(super()._start_exchange()))
+    def start_exchange(self) -> str:
+        self.tap = self._stack.enter_context(Wiretap(super().start_exchange()))
         return self.tap.url
 
 

@@ -14,9 +14,10 @@ import httpx
 import numpy as np
 import pytest
 
-from proxy.practice.world import ACCOUNT, VENUE
+from proxy.practice.world import ACCOUNT
 from proxy.store.embedded import embedded_url
 from proxy.store.warden_store import WardenStore
+from proxy.venues.binance.venue import VENUE
 from rules.facts import AccountRecord, Forecast
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.practice.world import VENUE
 from proxy.supervision.supervisor import listening_socket
+from proxy.venues.binance.venue import VENUE
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot, fresh_id
 from tests.support.worlds import LiveWorld, freeze, until

@@ -36,8 +36,8 @@ class World(LiveWorld):
     """A world whose exchange lists such a contract."""
 
     @property
-    def _exchange_settings(self) -> str:
-        return super()._exchange_settings + LISTED
+    def exchange_settings(self) -> str:
+        return super().exchange_settings + LISTED
 
 
 @pytest.fixture(scope="module")

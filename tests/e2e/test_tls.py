@@ -13,6 +13,7 @@ import pytest
 
 from proxy.practice.client import repointed
 from proxy.practice.world import WorldFailed
+from proxy.vault.vault import Vault
 from tests.support.policies import a_policy
 from tests.support.worlds import LiveWorld
 
@@ -29,13 +30,13 @@ class TlsWorld(LiveWorld):
     def environment(self) -> dict[str, str]:
         return super().environment | {"PERPGUARD_GATE_HTTPS_PORT": "0"}
 
-    def _fill_vault(self) -> None:
-        super()._fill_vault()
+    def fill_vault(self, vault: Vault) -> None:
+        super().fill_vault(vault)
         done = self.command("tls", "init", "--name", NAME)
         assert done.returncode == 0, done.stderr
 
-    def _start_guard(self) -> tuple[str, str]:
-        places = super()._start_guard()
+    def start_guard(self) -> tuple[str, str]:
+        places = super().start_guard()
         assert self._guard is not None and self._guard.stdout is not None
         line = self._guard.stdout.readline()
         self.https = f"https://fapi.{NAME}:{line.rpartition(':')[2].partition('/')[0]}"

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from proxy.clock import utc_now
-from proxy.practice.world import ACCOUNT, VENUE
+from proxy.practice.world import ACCOUNT
 from proxy.store.embedded import embedded_url
 from proxy.store.fence import DESK, Fence
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
+from proxy.venues.binance.venue import VENUE
 from tests.support.policies import a_policy, a_rule
 from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, freeze, gone, until

@@ -15,6 +15,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from rules.account import HeldOrder, HoldStatus, OpenOrder, SymbolSettings
 from rules.facts import (
     PRICE_WINDOWS_S,
     AccountRecord,
@@ -49,7 +50,7 @@ from rules.model import (
     TradingState,
     TriggerBy,
 )
-from rules.snapshot import Controls, HeldOrder, HoldStatus, OpenOrder, SymbolSettings
+from rules.snapshot import Controls
 from tests.properties.rule_strategies import LEVELS
 from tests.rules.builders import MARKS, NOW, World, an_account
 

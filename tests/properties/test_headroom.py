@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from proxy.policy.reading import load_policy
+from rules.account import SymbolSettings
 from rules.decision import Verdict
 from rules.engine import decide
 from rules.facts import PRICE_WINDOWS_S, Holding, PriceRange
 from rules.model import MarginMode, OrderType, PlaceOrder, Side, TimeInForce, TriggerBy
 from rules.policy import Policy
-from rules.snapshot import SymbolSettings
 from tests.properties.strategies import TIERS
 from tests.rules.builders import MARKS, NOW, World, an_account
 

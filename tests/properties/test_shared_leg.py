@@ -13,11 +13,11 @@ from decimal import Decimal
 import pytest
 
 from proxy.accounts.shares import Shares
+from rules.account import OpenOrder
 from rules.decision import Verdict
 from rules.engine import decide
 from rules.model import ZERO, Command, OrderType, PlaceOrder, PositionSide, Side
 from rules.position.own_share import OwnShare
-from rules.snapshot import OpenOrder
 from tests.properties.strategies import PROOF
 from tests.proxy.accounts.builders import a_fill
 from tests.rules.builders import a_policy, an_account, an_amend, an_open_order

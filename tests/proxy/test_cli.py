@@ -55,6 +55,18 @@ def loaded(*words: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_the_process_with_the_button_carries_no_command_and_no_tables_for_terminals():
+    """``main`` keeps httpx from loading a command line of its own; so does this."""
+    text = (
+        "import sys\nfrom proxy.cli import main\nsys.modules['httpx._main'] = None\nbefore = set(sys.modules)\n"
+        "import proxy.warden.warden, proxy.app\nprint(' '.join(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    found = done.stdout.split()
+    assert "proxy.app" in found
+    assert [name for name in found if name.split(".")[0] == "rich" or name.startswith("proxy.commands.")] == []
+
+
 def test_a_kill_is_understood_before_anything_heavy_is_loaded():
     assert HEAVY & loaded("kill", "--by", "ann", "--reason", "a drill of ours") == set()
 
@@ -239,7 +251,7 @@ def test_a_terminal_that_is_lost_ends_no_kill():
             sys.executable,
             "-c",
             "import os, signal, sys\nfrom proxy import cli\n"
-            "cli.kill_commands.run = lambda args: os.kill(os.getpid(), signal.SIGHUP) or 7\n"
+            "cli.kill.run = lambda args: os.kill(os.getpid(), signal.SIGHUP) or 7\n"
             "sys.exit(cli.main(['kill', '--by', 'ann', '--reason', 'a drill of ours']))",
         ],
         check=False,

@@ -21,6 +21,7 @@ from proxy.client.token import control_token
 from proxy.commands import kill as kill_commands
 from proxy.commands import signed_command as signing
 from proxy.commands.arguments import Arguments
+from proxy.commands.exit_codes import NOT_STARTED, USAGE_ERROR
 from proxy.commands.kill_told import Telling
 from proxy.console.examples import DESK
 from proxy.drill.shelf import AccountDrill, DrillReport, keep_drill
@@ -281,5 +282,5 @@ def test_so_do_the_commands_that_are_given_where_to_speak_to(words: str, tmp_pat
     line = ["--data-dir", str(tmp_path / ESCAPE), *words.split()]
     args = _parser().parse_args(line, namespace=Arguments())
     run = kill_commands.run if args.command == "kill" else signing.run
-    assert run(args, place, place) in (kill_commands.NOT_STARTED, signing.USAGE_ERROR)
+    assert run(args, place, place) in (NOT_STARTED, USAGE_ERROR)
     assert SPELLED in place.getvalue() and not RAW & {*place.getvalue()}

@@ -12,6 +12,18 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
+from rules.account import (
+    Account,
+    Attempt,
+    HeldOrder,
+    Hold,
+    HoldStatus,
+    OpenOrder,
+    Position,
+    Share,
+    SymbolSettings,
+    UnreportedOrder,
+)
 from rules.catalog import EXIT_RULES, GATES
 from rules.decision import Decision
 from rules.engine import decide
@@ -42,21 +54,7 @@ from rules.model import (
 )
 from rules.policy import Policy
 from rules.rule import Rule
-from rules.snapshot import (
-    Account,
-    Attempt,
-    Controls,
-    HeldOrder,
-    Hold,
-    HoldStatus,
-    Market,
-    OpenOrder,
-    Position,
-    Share,
-    Snapshot,
-    SymbolSettings,
-    UnreportedOrder,
-)
+from rules.snapshot import Controls, Market, Snapshot
 from rules.usual import UsualOrders, UsualSizes
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

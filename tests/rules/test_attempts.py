@@ -8,8 +8,9 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import Attempt
 from rules.attempts import memory_full, reaches_back
-from rules.snapshot import Attempt, Snapshot
+from rules.snapshot import Snapshot
 from tests.rules.builders import NOW, an_account
 
 

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import HeldOrder, Hold, HoldStatus
 from rules.book import Exposure, account_book
 from rules.exposure import exposure_after, gross_notional, held_order, worst_case
 from rules.model import Command, OrderType, PositionSide, Side
 from rules.share import own_book
-from rules.snapshot import HeldOrder, Hold, HoldStatus
 from tests.rules.builders import World, a_buy, a_sell, an_account, an_amend, an_open_order
 
 BUY, SELL = Side.BUY, Side.SELL

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import Amendment, HeldOrder
 from rules.exposure import held_order, order_value, worst_case
 from rules.model import OrderType, PositionSide, Side, TimeInForce
-from rules.snapshot import Amendment, HeldOrder
 from tests.rules.builders import (
     a_buy,
     a_cancel,

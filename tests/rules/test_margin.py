@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.account import SymbolSettings
 from rules.exposure import held_order
 from rules.instrument import MarginTier
 from rules.margin.known import MarginUnknown
@@ -18,7 +19,6 @@ from rules.margin.maintenance import account_maintenance, maintenance_margin
 from rules.margin.moves import Moving, distance_to_liquidation
 from rules.model import Command, MarginMode, OrderType, PositionSide, Side
 from rules.prices import worst_named
-from rules.snapshot import SymbolSettings
 from tests.properties.strategies import examples
 from tests.rules.builders import World, a_buy, a_sell, an_account, an_amend, an_open_order
 from tests.rules.position.margin_worlds import TIERS, cross, isolated, tiered

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rules.model as house
+from rules.account import Account, HeldOrder, Position, SymbolSettings
 from rules.instrument import MarginTier
 from rules.margin.liquidation import Liquidation, liquidation_after
 from rules.margin.maintenance import account_maintenance, maintenance_margin
-from rules.snapshot import Account, Controls, HeldOrder, Market, Position, Snapshot, SymbolSettings
+from rules.snapshot import Controls, Market, Snapshot
 from sandbox.engine import account as engine
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.liquidation import liquidate_due

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from rules.account import Account, OpenOrder, Position
 from rules.facts import Unprotected
 from rules.model import OrderType, PositionSide, Side
 from rules.protection import Band, is_protected, stops_of, unprotected
-from rules.snapshot import Account, OpenOrder, Position
 from tests.rules.builders import NOW, World, an_account, an_open_order
 
 BUY, SELL = Side

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import Position, Share
 from rules.model import OrderType, PositionSide, Side
 from rules.share import as_if_filled, is_anothers, known_book, own_book, own_pnl
-from rules.snapshot import Position, Share
 from tests.rules.builders import a_buy, an_account, an_amend, an_open_order
 
 D = Decimal

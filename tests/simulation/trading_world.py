@@ -30,11 +30,12 @@ from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore
 from proxy.venues.binance.client_ids import tag
+from rules.account import Account, Hold, OpenOrder, Position
 from rules.exposure import Exposure, worst_case
 from rules.instrument import Instrument
 from rules.model import AmendOrder, CancelOrder, Command, OrderType, PlaceOrder, PositionSide, Side
 from rules.position.position_limit import PositionLimit
-from rules.snapshot import Account, Controls, Hold, Market, OpenOrder, Position, Snapshot
+from rules.snapshot import Controls, Market, Snapshot
 from sandbox.binance.user_events import user_frames
 from sandbox.engine import model as engine
 from sandbox.engine.conditional import ConditionalOrder, ConditionalType, NewConditional, TriggerBy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.alerts.plane import AlertsView, AlertView, ChannelView, TrialView
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 
 AT = "2026-11-24T09:30:00Z"
 
@@ -56,14 +56,14 @@ class AlertsDouble:
 
     def acknowledge(self, alert_id: str, by: str) -> AlertView:
         if alert_id != self.open[0].id:
-            raise ControlRefused("there is no alert of that id")
+            raise Refused("there is no alert of that id")
         if not self.open[0].acknowledged_by:
             self.open[0] = replace(self.open[0], acknowledged_by=by, acknowledged_at=AT)
         return self.open[0]
 
     async def test(self, channel: str, by: str) -> TrialView:
         if channel != "pager":
-            raise ControlRefused("there is no channel of that name")
+            raise Refused("there is no channel of that name")
         self.tested.append((channel, by))
         return TrialView(channel=channel, trouble=self.channel.trouble)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.console.examples_record import KEYS
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.vault.plane import GuardKeyView, KeysView
 
 
@@ -22,7 +22,7 @@ class KeysDouble:
     async def switch(self, key_id: str, *, on: bool, by: str) -> GuardKeyView:
         found = [key for key in self.view.guard_keys if key.id == key_id]
         if not found:
-            raise ControlRefused("there is no such guard key")
+            raise Refused("there is no such guard key")
         self.switched.append((key_id, on, by))
         changed = replace(found[0], state="active" if on else "disabled")
         self.view = replace(self.view, guard_keys=(changed,))

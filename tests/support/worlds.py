@@ -65,7 +65,7 @@ class LiveWorld(World):
         """Another guard on the same directory after ``stop_guard``, at other ports; it has surveyed the account."""
         exchange = self.places.exchange
         del self.places  # Or the new console would be told to take the old one's port.
-        gate, console = self._start_guard()
+        gate, console = self.start_guard()
         self.places = Places(exchange=exchange, gate=gate, console=console)
         until(self.answers, "the guard is back", START_TIMEOUT_S)
 

@@ -16,8 +16,9 @@ from proxy.gate.streams.relay import Relay
 from proxy.gate.streams.session import StreamSession
 from proxy.venues.binance.rejections import Rejection, unknown_route, venue_unreachable
 from proxy.venues.binance.stream_paths import StreamTarget, TradingTarget, UnknownTarget, read_target
+from proxy.venues.binance.venue import VENUE
 
-PREFIX: Final = "/binanceusdm"
+PREFIX: Final = f"/{VENUE}"
 SOCKETS_MAX: Final = 512
 """Sockets of one gate process; with ``outbox.SOCKET_BYTES_MAX`` it bounds what bots can make it keep."""
 

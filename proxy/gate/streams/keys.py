@@ -10,7 +10,7 @@ from typing import Final
 from websockets.frames import CloseCode
 
 from proxy.gate.bot_socket import BotSocket
-from proxy.store.gate_store import StoreUnavailable
+from proxy.store.trouble import StoreUnavailable
 
 log = logging.getLogger("perpguard.gate")
 

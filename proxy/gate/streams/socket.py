@@ -27,7 +27,7 @@ from proxy.gate.bot_socket import SocketGone
 from proxy.gate.streams.admission import Admission, Door, Handshake, Session
 from proxy.gate.streams.arrival import Arrival
 from proxy.gate.streams.frames import text_frame
-from proxy.gate.streams.rate import Rate
+from proxy.gate.streams.pace import Pace
 from proxy.venues.binance import rejections
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.rejections import Rejection
@@ -42,10 +42,6 @@ PATIENT_BYTES: Final = 1024
 room for: a few orders, or 170 empty frames."""
 
 FRAGMENTS_MAX: Final = 16
-CONTROL_FRAMES_PER_S: Final = 5.0
-"""Pings and pongs of a bot; Binance allows five messages a second of any kind on its spot streams. Of a patiently read
-bot more of them count as messages."""
-
 PING_EVERY_S: Final = 20.0
 """Binance pings spot streams every 20 s. A bot that has not answered when the next one is due is gone."""
 
@@ -71,20 +67,14 @@ class BotConnection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._pending: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._paused = False
-        self._held = False
-        self._patient = False
-        self._resting: asyncio.TimerHandle | None = None
-        self._unread = b""
         self._arrival = Arrival(self._loop)
+        self._pace = Pace(self._loop, self._arrival)
         self._came_at = self._loop.time()
         self._gone = asyncio.Event()
         self._unanswered = False
         self._deciding: asyncio.Task[Any] | None = None
         self._pinged = False
         self._timer: asyncio.TimerHandle | None = None
-        self._control_rate = Rate(CONTROL_FRAMES_PER_S, self._loop.time())
-        self._message_rate: Rate
         self.transport: asyncio.Transport
 
     @property
@@ -95,12 +85,12 @@ class BotConnection(asyncio.Protocol):
     @property
     def behind(self) -> bool:
         """Whether the bot is read patiently and something that was taken off the wire is still to be heard."""
-        return self._patient and not self._gone.is_set() and bool(self._unread or self._messages)
+        return self._pace.patient and not self._gone.is_set() and (self._pace.keeps_some or bool(self._messages))
 
     @property
     def owes(self) -> bool:
         """Whether the bot is read patiently, so that each of its messages has one answer, and waits for one."""
-        return self._patient and not self._gone.is_set() and self._owed > 0
+        return self._pace.patient and not self._gone.is_set() and self._owed > 0
 
     @property
     def waited_s(self) -> float:
@@ -112,7 +102,7 @@ class BotConnection(asyncio.Protocol):
         while not self._messages:
             if self._gone.is_set():
                 raise SocketGone
-            self._resume_reading()
+            self._pace.resume()
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
@@ -146,14 +136,14 @@ class BotConnection(asyncio.Protocol):
         if self._wire.state is State.OPEN:  # The bot's own close may have come in the same breath.
             self._wire.send_close(code, reason.encode("ascii", "replace")[:_REASON_BYTES_MAX].decode())
         self._write_out()
-        self._resume_reading()  # For the bot's answer to it.
+        self._pace.resume()  # For the bot's answer to it.
 
     # What uvicorn and the event loop call.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport comes from the HTTP protocol, which has read the request."""
         # What a TCP server gives has both directions; uvloop's is no subclass of asyncio's that could be asked for.
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = self._pace.transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -162,12 +152,8 @@ class BotConnection(asyncio.Protocol):
             # RFC 6455 section 4.1: a client sends nothing before its handshake is answered.
             self.cut("it did not wait for the answer to its handshake")
             return
-        if self._resting is not None:  # TLS hands over what it had deciphered before it heard of the pause.
-            self._unread += data
-            return
-        self._arrival.read(len(data))
-        data, self._unread = self._unread + data, b""
-        self._read(data)
+        if data := self._pace.came(data):
+            self._read(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is no more, whoever ended it."""
@@ -187,8 +173,7 @@ class BotConnection(asyncio.Protocol):
 
     def hold(self) -> None:
         """The server is about to stop: nothing more is taken off the wire, what was is still heard and answered."""
-        self._held = True
-        self._pause_reading()
+        self._pace.hold()
 
     def shutdown(self) -> None:
         """The server stops: bots come back and find another gate."""
@@ -236,8 +221,7 @@ class BotConnection(asyncio.Protocol):
             self._work(self._run_when_ready(response, admission, admission.ready))
 
     def _let_in(self, response: Response, admission: Admission) -> None:
-        self._message_rate = Rate(admission.messages_per_s, self._loop.time())
-        self._patient = admission.patient
+        self._pace.agreed(admission.messages_per_s, patient=admission.patient)
         self._wire.send_response(response)
         self._timer = self._loop.call_later(PING_EVERY_S, self._keep_alive)
 
@@ -303,22 +287,15 @@ class BotConnection(asyncio.Protocol):
         """
         for start in range(0, len(data), PATIENT_BYTES):
             self._parse(data[start : start + PATIENT_BYTES])
-            if self._gone.is_set():
-                break
-            if self._patient and (wait_s := self._message_rate.wait_s(self._loop.time())):
-                self._unread = data[start + PATIENT_BYTES :]
-                self._pause_reading()
-                self._resting = self._loop.call_later(wait_s, self._read_on)
+            if self._gone.is_set() or self._pace.keeps_back(data, start + PATIENT_BYTES, self._read_on):
                 break
         self._write_out()
 
-    def _read_on(self) -> None:
+    def _read_on(self, unread: bytes) -> None:
         """The rate has room again."""
-        self._resting = None
-        unread, self._unread = self._unread, b""
         self._read(unread)
         if self._waiter is not None and not self._waiter.done():
-            self._resume_reading()
+            self._pace.resume()
 
     def _parse(self, data: bytes) -> None:
         self._wire.receive_data(data)
@@ -332,26 +309,16 @@ class BotConnection(asyncio.Protocol):
             self._forget()
             self._leave()
 
-    def _within_rate(self) -> bool:
-        if not self._patient:
-            return self._message_rate.take(self._loop.time())
-        self._message_rate.owe(self._loop.time())
-        return True
-
     def _read_frame(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.PING, Opcode.PONG):
             self._pinged = self._pinged and frame.opcode is not Opcode.PONG
-            if self._control_rate.take(self._loop.time()):
-                return
-            if self._patient:  # They gather behind its messages while those wait.
-                self._message_rate.owe(self._loop.time())
-            else:
+            if not self._pace.takes_control():
                 self.close(CloseCode.POLICY_VIOLATION, "GUARD TOO_MANY_MESSAGES: pings and pongs")
         elif frame.opcode is Opcode.CLOSE:
             self._leave()
         elif frame.opcode is Opcode.BINARY:
             self.close(CloseCode.UNSUPPORTED_DATA, "GUARD MALFORMED: text only")
-        elif not self._within_rate():
+        elif not self._pace.takes_message():
             self.close(CloseCode.POLICY_VIOLATION, "GUARD TOO_MANY_MESSAGES: the messages come too fast")
         elif len(self._parts) == FRAGMENTS_MAX:
             self.close(CloseCode.POLICY_VIOLATION, "GUARD MALFORMED: a message in too many fragments")
@@ -369,25 +336,12 @@ class BotConnection(asyncio.Protocol):
             return
         if self._waiter is None or self._waiter.done():
             # One message at a time: while the session is busy, what the bot sends waits in its own kernel.
-            self._pause_reading()
+            self._pace.pause()
         else:
             self._wake()
 
-    def _pause_reading(self) -> None:
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
-            self._arrival.paused()
-            self.transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        waits = self._held or self._resting is not None
-        if self._paused and not self.transport.is_closing() and (self._gone.is_set() or not waits):
-            self._paused = False
-            self.transport.resume_reading()
-            self._arrival.resumed()
-
     def _keep_alive(self) -> None:
-        if self._pinged and not self._paused:
+        if self._pinged and not self._pace.paused:
             self.cut("it does not answer pings")
             return
         self._pinged = True
@@ -399,7 +353,7 @@ class BotConnection(asyncio.Protocol):
 
     def _forget(self) -> None:
         """The bot is closed, not heard out: of a patiently read one only what was not whole is lost."""
-        if not self._patient:
+        if not self._pace.patient:
             self._messages.clear()
 
     def _leave(self) -> None:
@@ -408,9 +362,7 @@ class BotConnection(asyncio.Protocol):
             return
         self._gone.set()
         self._pending.clear()
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
+        self._pace.end()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_DEADLINE_S, self.transport.abort)

@@ -30,17 +30,17 @@ from proxy.warden.pieces.ground import Ground
 from proxy.warden.pieces.hands import Hands
 from proxy.warden.pieces.venue import VenuePieces
 from proxy.warden.pieces.watches import (
-    dead_man,
-    key_watch,
-    outside_watch,
+    build_dead_man,
+    build_key_watch,
+    build_outside_watch,
+    build_protection_watch,
+    build_trigger_watch,
+    build_venue_timers,
     owner_of,
-    protection_watch,
-    trigger_watch,
-    venue_timers,
 )
 from proxy.watchdog.heart import Heart
 from proxy.watchdog.pulse import VENUE_TURN_MAX_S
-from rules.snapshot import Account
+from rules.account import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def build_account(
     """The pieces of one account, and who of them tells whom."""
     key, feed, market, event = hands.key, hands.feed, venue.market, ground.scribe.event
     owner = owner_of(ground.vault, key.account)
-    outside = outside_watch(
+    outside = build_outside_watch(
         feed,
         market,
         policy=ground.policy,
@@ -91,7 +91,7 @@ def build_account(
         heard=lambda: ground.scribe.heard,
         now=ground.now,
     )
-    protection = protection_watch(key.account, ground.policy, kill, event, ground.now)
+    protection = build_protection_watch(key.account, ground.policy, kill, event, ground.now)
     record = RecordKeeper(
         account=key.account,
         store=ground.store,
@@ -145,13 +145,13 @@ def build_account(
     _connect_stream(ground, key, keeper, venue.conditions)
     return AccountPieces(
         keeper=keeper,
-        key=key_watch(feed, ground.policy, ground.vault, kill, event),
+        key=build_key_watch(feed, ground.policy, ground.vault, kill, event),
         outside=outside,
         protection=protection,
         record=record,
         fills=fills,
-        timers=dead_man(feed, ground.store, event, keeper.survey_soon),
-        venue_timers=venue_timers(feed, lambda: keeper.account, ground.policy, heart, ground.now),
+        timers=build_dead_man(feed, ground.store, event, keeper.survey_soon),
+        venue_timers=build_venue_timers(feed, lambda: keeper.account, ground.policy, heart, ground.now),
         triggers=_triggers(ground, hands, venue, kill, anomaly, outside, keeper, record),
         ledger=ledger,
     )
@@ -192,7 +192,7 @@ def _triggers(
 ) -> TriggerWatch:
     """What presses by itself: it looks at what the other pieces know, and reads the venue with the kill's hands."""
     account = hands.key.account
-    return trigger_watch(
+    return build_trigger_watch(
         hands.kill,
         venue.market,
         venue.conditions,

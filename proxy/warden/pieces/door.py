@@ -17,6 +17,7 @@ from proxy.client.token import control_token, metrics_token
 from proxy.console.app import create_console
 from proxy.console.metrics import MetricsDoor
 from proxy.control.account_glance import AccountGlance, Followed, Listed
+from proxy.control.button import Button
 from proxy.control.control import Control
 from proxy.control.glance import Glance
 from proxy.control.history import History
@@ -27,6 +28,7 @@ from proxy.drill.desk import DrillDesk
 from proxy.kill.signed import CommandDesk
 from proxy.ledger.books.schema import books_path
 from proxy.ledger.glance import LedgerGlance
+from proxy.people.desk import PeopleDesk
 from proxy.reasons.record import ReasonsRecord
 from proxy.signals.glance import SignalsGlance
 from proxy.store.fence import Fence, Scope
@@ -34,14 +36,13 @@ from proxy.warden.keys_mirror import KeysMirror
 from proxy.warden.pieces.desk import DeskPieces
 from proxy.warden.pieces.ground import Ground
 from proxy.warden.pieces.metrics import build_metrics
-from proxy.warden.pieces.people import PeoplePieces
 from proxy.warden.pieces.preview import build_preview
 from proxy.watchdog.door import watchdog_routes
 from rules.model import TradingState
 
 
 def build_door(
-    ground: Ground, desk: DeskPieces, people: PeoplePieces, history: History, alerts: AlertDesk, keys: KeysMirror
+    ground: Ground, desk: DeskPieces, people: PeopleDesk, history: History, alerts: AlertDesk, keys: KeysMirror
 ) -> FastAPI:
     """The application that people and ``perpguard`` talk to."""
     settings = ground.settings
@@ -56,8 +57,8 @@ def build_door(
         control,
         desk.certificates,
         token=control_token(settings),
-        people=people.register,
-        note=people.desk.note,
+        people=ground.register,
+        note=people.note,
         hosts=settings.console_hosts,
         https=settings.control_https,
         now=ground.now,
@@ -91,7 +92,7 @@ def _control(ground: Ground, desk: DeskPieces, history: History, alerts: AlertDe
         data_dir=settings.data_dir,
         glance=_glance(ground, desk),
         policies=ground.policies,
-        kill=desk.kill,
+        button=Button(desk.kill),
         rearming=RearmControl(
             kill=desk.kill, rearming=desk.rearming, stops=desk.stops, reduced=reduced, now=ground.now
         ),

@@ -13,7 +13,7 @@ from proxy.leases.watch import LeaseWatch
 from proxy.store.leases import LeaseStore
 from proxy.warden.pieces.ground import Ground
 from proxy.warden.pieces.hands import Hands
-from rules.snapshot import Account
+from rules.account import Account
 
 
 def build_leases(

@@ -16,7 +16,7 @@ from proxy.signals.service import SignalService
 from proxy.signals.shelf import Shelf
 from proxy.signals.slippage_live import SlippageLive
 from proxy.warden.pieces.ground import Ground
-from rules.snapshot import Account
+from rules.account import Account
 
 
 def build_signals(

@@ -21,7 +21,7 @@ from proxy.signals.service import SignalService
 from proxy.warden.pieces.ground import Ground
 from proxy.warden.pieces.hands import Hands, VenueMeter
 from proxy.warden.pieces.signals import build_signals
-from rules.snapshot import Account
+from rules.account import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,12 +26,12 @@ from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
 from proxy.venues.binance import client_ids
 from proxy.watchdog.heart import Heart
+from rules.account import Account
 from rules.facts import AccountRecord
 from rules.kill.dead_man import in_maintenance
 from rules.kill.evidence import Evidence
 from rules.outside import OutsideAction, outside_action
 from rules.policy import Policy
-from rules.snapshot import Account
 
 PolicyInForce = Callable[[], Policy]
 """The policy as it is now: it may be another one every time."""
@@ -51,7 +51,9 @@ def owner_of(vault: Vault, account: str) -> Callable[[str], str]:
     return owner
 
 
-def key_watch(hands: VenueAccount, policy: PolicyInForce, vault: Vault, kill: KillDesk, record: Record) -> KeyWatch:
+def build_key_watch(
+    hands: VenueAccount, policy: PolicyInForce, vault: Vault, kill: KillDesk, record: Record
+) -> KeyWatch:
     """The watch on an account's exchange key."""
     account = hands.name
 
@@ -69,7 +71,7 @@ def key_watch(hands: VenueAccount, policy: PolicyInForce, vault: Vault, kill: Ki
     )
 
 
-def outside_watch(
+def build_outside_watch(
     hands: VenueAccount,
     market: MarketKeeper,
     *,
@@ -104,7 +106,7 @@ def outside_watch(
     )
 
 
-def protection_watch(
+def build_protection_watch(
     account: str, policy: PolicyInForce, kill: KillDesk, record: Record, now: Callable[[], datetime]
 ) -> ProtectionWatch:
     """The watch on an account's protective stops, under the policy that is in force when it looks."""
@@ -113,7 +115,7 @@ def protection_watch(
     )
 
 
-def trigger_watch(
+def build_trigger_watch(
     hands: VenueAccount,
     market: MarketKeeper,
     conditions: ConditionsKeeper,
@@ -164,7 +166,7 @@ def trigger_watch(
     )
 
 
-def dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled: Callable[[], None]) -> DeadMan:
+def build_dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled: Callable[[], None]) -> DeadMan:
     """What runs the dead-man timers of an account's bots."""
     account = hands.name
 
@@ -174,7 +176,7 @@ def dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled:
     return DeadMan(account=account, venue=hands, store=store, owns=owns, record=record, cancelled=cancelled)
 
 
-def venue_timers(
+def build_venue_timers(
     hands: VenueAccount,
     book: Callable[[], Account | None],
     policy: PolicyInForce,

@@ -8,8 +8,8 @@ from typing import Any
 
 from proxy.exchange.events import AccountEvent, AlgoEvent, BalanceChange, ConfigEvent, OrderEvent, PositionChange
 from proxy.exchange.payloads import FundingRow
+from rules.account import Account, OpenOrder, Position
 from rules.model import MarginMode, OrderType, PositionSide, Side
-from rules.snapshot import Account, OpenOrder, Position
 from tests.rules.builders import NOW
 
 BOTH, LONG, SHORT = PositionSide

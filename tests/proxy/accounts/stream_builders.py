@@ -10,8 +10,8 @@ from proxy.accounts.book import Book
 from proxy.accounts.merging import Merged, merge_survey
 from proxy.exchange.events import AccountEvent, AlgoEvent, BalanceChange, OrderEvent
 from proxy.exchange.survey import Survey
+from rules.account import Account, OpenOrder
 from rules.model import Side
-from rules.snapshot import Account, OpenOrder
 from tests.proxy.accounts.builders import (
     BOTH,
     a_position,

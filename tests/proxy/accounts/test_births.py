@@ -10,8 +10,8 @@ from proxy.accounts.births import AT_ONCE, GONE_MAX, Birth, Births
 from proxy.accounts.waiting import GONE_S
 from proxy.exchange.payloads import PlacedOrder
 from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
+from rules.account import OpenOrder
 from rules.model import OrderType, Side
-from rules.snapshot import OpenOrder
 from tests.proxy.accounts.builders import a_resting_order
 
 SYMBOLS = {"BTCUSDT"}

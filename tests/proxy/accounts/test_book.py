@@ -14,8 +14,9 @@ from proxy.accounts.book import Book
 from proxy.accounts.told_orders import open_order
 from proxy.exchange.events import AccountEvent
 from proxy.exchange.survey import Survey
+from rules.account import Position
 from rules.model import MarginMode, OrderType, PositionSide, Side
-from rules.snapshot import Market, Position
+from rules.snapshot import Market
 from tests.proxy.accounts.builders import a_config_event, a_position, a_position_change, an_account_event
 from tests.proxy.accounts.stream_builders import (
     a_book,

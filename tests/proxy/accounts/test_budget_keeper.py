@@ -24,9 +24,9 @@ from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore
 from proxy.venues.binance.usage import KILL_PRICES
+from rules.account import Account
 from rules.kill.budget import Spend
 from rules.kill.settings import Reserve
-from rules.snapshot import Account
 from tests.rules.builders import an_account, an_instrument
 
 NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)

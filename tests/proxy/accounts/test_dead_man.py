@@ -21,8 +21,8 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.timers import DeadManTimer
 from proxy.store.warden_store import WardenStore
+from rules.account import OpenOrder
 from rules.model import Side
-from rules.snapshot import OpenOrder
 from tests.rules.builders import an_open_order
 from tests.support.waiting import until
 

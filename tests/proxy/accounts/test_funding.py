@@ -13,8 +13,8 @@ from proxy.accounts.shares import NOBODY, Shares
 from proxy.decoding import build
 from proxy.exchange.payloads import FundingRow
 from proxy.store.codec import plain
+from rules.account import Account
 from rules.model import Side
-from rules.snapshot import Account
 from tests.properties.strategies import examples
 from tests.proxy.accounts.builders import a_fill, a_funding, a_survey, an_account_event
 

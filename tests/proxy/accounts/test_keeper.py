@@ -19,7 +19,7 @@ from proxy.store import under_way
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import EpochLost, WardenStore
-from rules.snapshot import Account
+from rules.account import Account
 from tests.proxy.store.builders import a_request, an_account_of
 
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from proxy.accounts.known_settings import KnownSettings, SettingsView
 from proxy.exchange.payloads import SymbolConfig
+from rules.account import SymbolSettings
 from rules.model import MarginMode
-from rules.snapshot import SymbolSettings
 
 CROSS, ISOLATED = MarginMode
 

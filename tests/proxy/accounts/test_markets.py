@@ -111,6 +111,12 @@ async def test_quotes_join_the_marks(world: World):
     assert published["BUSDT"] == Market(symbol="BUSDT", mark_price=Decimal(100), as_of=NOW), "nobody quotes it"
 
 
+async def test_how_old_prices_are_goes_by_the_moment_they_were_asked_for(world: World):
+    assert world.keeper.priced_at is None, "before any was read"
+    await world.keeper.publish_markets()
+    assert world.keeper.priced_at == NOW
+
+
 async def test_a_store_that_lost_the_instruments_is_told_at_once_what_was_read_last(world: World):
     await world.keeper.publish_instruments_again()
     assert world.store.instruments == [], "nothing was read yet"

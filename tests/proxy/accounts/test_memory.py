@@ -14,9 +14,9 @@ from proxy.accounts.transfers import Listing
 from proxy.decoding import build
 from proxy.exchange.payloads import TransferRow
 from proxy.store.codec import dump, load, plain
+from rules.account import Account, Share
 from rules.facts import AccountRecord, BotRecord, Unprotected
 from rules.model import PositionSide, Side
-from rules.snapshot import Account, Share
 from tests.proxy.accounts.builders import a_fill, a_survey, an_account_event, an_algo_event
 from tests.proxy.accounts.test_performance import a_share
 from tests.rules.builders import NOW

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import OpenOrder
 from rules.model import Side
-from rules.snapshot import Market, OpenOrder
+from rules.snapshot import Market
 from tests.proxy.accounts.stream_builders import (
     a_book,
     a_survey,

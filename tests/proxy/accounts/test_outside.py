@@ -16,6 +16,7 @@ from proxy.accounts.shares import Shares
 from proxy.exchange.events import Event
 from proxy.exchange.payloads import SymbolConfig
 from proxy.store.codec import plain_command
+from rules.account import HeldOrder, Position
 from rules.model import (
     AdjustIsolatedMargin,
     AmendOrder,
@@ -29,7 +30,6 @@ from rules.model import (
     SetPositionMode,
     Side,
 )
-from rules.snapshot import HeldOrder, Position
 from tests.proxy.accounts.builders import (
     BOTH,
     a_config_event,

@@ -22,9 +22,9 @@ from proxy.accounts.shares import Shares
 from proxy.audit.journal import Journal
 from proxy.exchange.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueUnavailable
+from rules.account import Account, OpenOrder, Position
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.outside import OutsideAction
-from rules.snapshot import Account, OpenOrder, Position
 from tests.proxy.accounts.builders import (
     a_config_event,
     a_fill,

@@ -17,9 +17,10 @@ from proxy.accounts.shares import NOBODY
 from proxy.accounts.track import performance
 from proxy.decoding import build
 from proxy.store.codec import dump, load, plain
+from rules.account import Account, Position, Share
 from rules.facts import Performance
 from rules.model import PositionSide
-from rules.snapshot import Account, Market, Position, Share
+from rules.snapshot import Market
 from tests.properties.strategies import examples
 from tests.rules.builders import NOW
 

@@ -15,12 +15,12 @@ from redis.exceptions import ConnectionError as StoreGone
 
 from proxy.accounts import protection_watch
 from proxy.accounts.protection_watch import ProtectionWatch, stop_rules
+from rules.account import Account, OpenOrder
 from rules.decision import Enforcement
 from rules.facts import Unprotected
 from rules.model import OrderType, PositionSide, Side
 from rules.position.protective_stop import ProtectiveStop
 from rules.rule import Rule
-from rules.snapshot import Account, OpenOrder
 from tests.rules.builders import NOW, World, a_policy, an_account, an_open_order
 
 BOTH = PositionSide.BOTH

@@ -24,9 +24,10 @@ from proxy.exchange.troubles import VenueThrottled, VenueUnavailable
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore
+from rules.account import Account
 from rules.facts import AccountRecord, Unprotected
 from rules.model import PositionSide, Side
-from rules.snapshot import Account, Market
+from rules.snapshot import Market
 from tests.proxy.accounts.builders import a_fill, a_survey, an_account_event, an_algo_event
 from tests.proxy.accounts.test_performance import a_share
 from tests.proxy.audit.conftest import SIGNER, TRUSTED, Desk

@@ -17,8 +17,8 @@ from proxy.accounts.proportions import finest, split
 from proxy.accounts.shares import NOBODY, Shares
 from proxy.exchange.events import OrderEvent
 from proxy.store.owners import order_field, trade_field
+from rules.account import Share
 from rules.model import OrderType, Side
-from rules.snapshot import Share
 from tests.properties.strategies import examples
 from tests.proxy.accounts.builders import (
     BOTH,

@@ -431,7 +431,7 @@ async def test_when_the_stores_clock_goes_back_holds_are_untimed_once_their_requ
     await keeper._ask()
     assert [aged.at_us > 0 for aged in await warden.holds("demo")] == [True]
     await asyncio.sleep(0.2)
-    await keeper._clock.now_us()
+    await keeper._timed_holds()
     assert [aged.at_us for aged in await warden.holds("demo")] == [0]
     await gate.aclose()
     await warden.aclose()
@@ -444,12 +444,12 @@ async def test_when_the_stores_clock_goes_back_a_filled_order_still_arrived(
     venue = Venue(placed(filled="1"))
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.2)
-    await keeper._clock.now_us()
+    await asked(keeper)
     set_back(warden, monkeypatch)
-    answers = [await keeper._asked(await keeper._clock.now_us()) for _ in range(MISSES_MIN)]
+    answers = [await asked(keeper) for _ in range(MISSES_MIN)]
     assert answers == [Answer()] * MISSES_MIN, "its time is doubted"
     await asyncio.sleep(0.2)
-    answer = await keeper._asked(await keeper._clock.now_us())
+    answer = await asked(keeper)
     assert (answer.resolved, answer.absent) == (("h1",), ())
 
 
@@ -459,8 +459,66 @@ async def test_misses_of_before_the_stores_clock_went_back_prove_nothing_after_i
     warden, _ = lost
     keeper = on_a_store_that_lags(Venue(None), warden, monkeypatch)
     for _ in range(MISSES_MIN - 1):
-        await keeper._asked(await keeper._clock.now_us())
+        await asked(keeper)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0)
     set_back(warden, monkeypatch)
-    now_us = await keeper._clock.now_us()
-    await keeper._clock.now_us()
+    await asked(keeper)
+    _, now_us = await keeper._timed_holds()
     assert (await keeper._asked(now_us + MISSES_SPAN_US)).resolved == ()
+
+
+async def asked(keeper: AccountKeeper) -> Answer:
+    """As a survey asks."""
+    _, now_us = await keeper._timed_holds()
+    return await keeper._asked(now_us)
+
+
+@pytest.mark.parametrize("slow", ["all_holds", "order_by_client_id"])
+async def test_a_question_that_was_asked_while_the_clock_went_back_counts_for_nothing(
+    lost: tuple[WardenStore, int], monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    """Its miss would lie ahead, and the hold stay for as long as the clock went back."""
+    warden, _ = lost
+    venue = Venue(None)
+    over_us = int(under_way.UNDER_WAY_MAX_S * 1e6) + MISSES_SPAN_US
+    await warden._redis.hset(warden._keys.holds("demo"), "odd", "1|PARTIAL|1|demo-bot|[]")
+    keeper = on_a_store_that_lags(venue, warden, monkeypatch)
+    _, now_us = await keeper._timed_holds()
+    waited_for: Any = warden if slow == "all_holds" else venue
+    answer_of = getattr(waited_for, slow)
+
+    async def meanwhile(*about: Any) -> Any:
+        monkeypatch.setattr(waited_for, slow, answer_of)
+        set_back(warden, monkeypatch)
+        await keeper._timed_holds()  # The other loop of the keeper.
+        return await answer_of(*about)
+
+    monkeypatch.setattr(waited_for, slow, meanwhile)
+    assert await keeper._asked(now_us) == Answer()
+    for _ in range(MISSES_MIN - 1):
+        await asked(keeper)
+    answer = await keeper._asked(await warden.now_us() + over_us)
+    assert (answer.resolved, answer.by_whole) == (("h1",), ("odd",))
+
+
+@pytest.mark.parametrize("status", ["PENDING", "ACCEPTED", "UNKNOWN"])
+async def test_a_warden_that_is_started_anew_after_the_stores_clock_went_back_doubts_the_times_too(
+    server: EmbeddedStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """The one that saw it may have ended before nothing of them was under way: the holds themselves tell."""
+    gate, warden = GateStore(server.url, request.node.name, timeout_s=2.0), WardenStore(server.url, request.node.name)
+    await gate.hold(a_request("h1"))
+    if status != "PENDING":
+        await gate.settle("demo", "h1", status, [])
+    set_back(warden, monkeypatch)
+    keeper = on_a_store_that_lags(Unasked(None), warden, monkeypatch)
+    monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0.2)
+    await keeper._ask()
+    assert [aged.at_us > 0 for aged in await warden.holds("demo")] == [True]
+    await asyncio.sleep(0.1)
+    await keeper._ask()
+    await asyncio.sleep(0.1)
+    await keeper._timed_holds()
+    assert [aged.at_us for aged in await warden.holds("demo")] == [0], "it is not waited for anew with every look"
+    await gate.aclose()
+    await warden.aclose()

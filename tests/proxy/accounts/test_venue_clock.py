@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -143,3 +144,28 @@ async def test_however_often_a_time_stamp_is_refused_the_venue_is_asked_no_soone
         await asyncio.sleep(0.01)
     running.cancel()
     assert 2 <= asked <= 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the steady clock stands still with the host")
+async def test_a_host_that_was_suspended_knows_the_venues_time_when_it_wakes(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspended_s, read = [0.0], time.clock_gettime
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda which: read(which) + (suspended_s[0] if which == time.CLOCK_BOOTTIME else 0.0)
+    )
+
+    async def ask() -> datetime:
+        return datetime.now(UTC)
+
+    clock = VenueClock(
+        venue="binanceusdm",
+        ask=ask,
+        store=hosts,
+        adjust=hosts.adjusted.append,
+        record=hosts.record,
+        wall_s=lambda: time.time() + suspended_s[0],
+    )
+    await clock.measure()
+    suspended_s[0] = 60
+    assert clock.offset_ms is not None and abs(clock.offset_ms) < 400

@@ -11,10 +11,10 @@ import pytest
 from proxy.accounts.venue_timers import CALLS_PER_MINUTE, VenueTimers
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.policy.reading import parse_policy
+from rules.account import Account, OpenOrder, Position
 from rules.kill.dead_man import in_maintenance, may_stand
 from rules.model import OrderType, PositionSide, Side
 from rules.policy import Policy
-from rules.snapshot import Account, OpenOrder, Position
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 BTC, ETH = "BTCUSDT", "ETHUSDT"

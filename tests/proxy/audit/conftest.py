@@ -18,10 +18,11 @@ from proxy.policy.reading import parse_policy
 from proxy.signatures.signing import TrustedKey, trusted_key
 from proxy.store.codec import plain, plain_command, plain_decision, plain_snapshot
 from proxy.vault.signing_keys import SigningKey, new_signing_key
+from rules.account import Account
 from rules.engine import decide_batch
 from rules.instrument import Instrument
 from rules.model import OrderType, PlaceOrder, Side
-from rules.snapshot import Account, Controls, Market, Snapshot
+from rules.snapshot import Controls, Market, Snapshot
 from tests.proxy.audit.tampering import Victim, pretend_older
 from tests.support.postgresql import Cluster, postgresql_programs, running_cluster
 

@@ -133,3 +133,15 @@ def test_a_long_journal_is_read_in_bounded_batches(archive, desk, tmp_path, monk
     assert kinds(archive) == {"event": 26, "unreadable": 2}  # Two equal pieces are one, the third is shorter.
     assert merge_spool(archive, [journal]) == 0
     assert verify(archive.place).ok
+
+
+def test_a_journal_waits_with_all_but_its_next_lines_while_the_stream_is_in_a_hurry(
+    archive, desk, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "_LINES_PER_APPEND", 2)
+    journal = tmp_path / "gate.jsonl"
+    journal.write_bytes(lines(*(desk.event(f"e-{n}") for n in range(5))))
+    assert merge_spool(archive, [journal], lambda: True) == 2
+    assert merge_spool(archive, [journal], lambda: True) == 2
+    assert merge_spool(archive, [journal]) == 1
+    assert kinds(archive) == {"event": 5}

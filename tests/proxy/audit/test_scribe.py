@@ -456,6 +456,41 @@ async def test_what_comes_while_the_archive_is_slow_is_heard_and_it_is_known_how
     await asyncio.gather(*loops, return_exceptions=True)
 
 
+class BusyDisk(FullDisk):
+    """An archive that takes every batch, none of them slowly."""
+
+    def append(self, batch: Sequence[tuple[str, Any]]) -> None:
+        time.sleep(0.02)
+        self.kept += [stream_id for stream_id, _ in batch]
+
+
+async def test_what_comes_while_the_archive_catches_up_is_heard_long_before_it_is_archived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scribe_module, "DRAIN_BATCH_MAX", 10)
+    stream, disk = FullStream(1_000), BusyDisk()
+    scribe = a_scribe(stream)
+    scribe._archive = cast(Archive, disk)
+    heard: list[int] = []
+
+    async def hear(records: Sequence[Mapping[str, Any]]) -> None:
+        heard.extend(record["n"] for record in records)
+
+    loops = [asyncio.create_task(loop) for loop in (scribe.drain(hear), scribe.hear_on(hear))]
+    await until(lambda: len(heard) == 1_000)
+    assert len(disk.kept) < 800
+    added = time.monotonic()
+    stream.add(1)
+    await until(lambda: scribe.heard > added)
+    assert len(disk.kept) < 900
+    await until(lambda: not stream.held)
+    assert heard == list(range(1_001)), "each once, in their order"
+    assert disk.kept == [f"{n + 1}-0" for n in range(1_001)]
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
 async def test_the_trouble_is_over_with_the_first_batch_that_is_taken_although_more_always_waits() -> None:
     stream, disk = FullStream(3), FullDisk()
     trim = stream.trim_audit

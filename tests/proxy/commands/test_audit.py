@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from proxy.audit.archive import Archive
-from proxy.audit.asking import UsageError, parse_since
 from proxy.audit.chain import Head, root
 from proxy.audit.checkpoint import Checkpoint, heads_in_hex
 from proxy.audit.place import ArchivePlace
+from proxy.audit.since import UsageError, parse_since
 from proxy.commands import audit as commands
 from proxy.signatures.signing import trusted_key
 from proxy.store.codec import build_command, dump, plain, plain_decision

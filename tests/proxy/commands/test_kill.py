@@ -18,7 +18,8 @@ import pytest
 
 from proxy.certificate.shelf import CertificateShelf
 from proxy.commands.arguments import Arguments
-from proxy.commands.kill import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
+from proxy.commands.exit_codes import NOT_OK, NOT_STARTED, OK, USAGE_ERROR
+from proxy.commands.kill import add_arguments, run
 from proxy.commands.kill_told import Telling
 from proxy.commands.settings_at_hand import settings_at_hand
 from proxy.exchange.troubles import VenueTrouble
@@ -144,7 +145,7 @@ async def test_wrong_settings_and_a_reader_that_hung_up_keep_no_position_open(
             parser.parse_args(["kill", "--reason", "test", "--by", "ann"], namespace=args)
             return run(args, Gone(), Gone())
 
-        assert await asyncio.to_thread(pressed) == FLAT
+        assert await asyncio.to_thread(pressed) == OK
         assert await exchange.flat("main")
 
 
@@ -284,10 +285,10 @@ async def test_without_the_name_of_the_desk_the_accounts_are_made_flat_and_no_ot
         url = f'[venues.binanceusdm]\nurl = "{exchange.base_url}"\n'
         config.write_text('desk = "our desk"\n' + url)
         code, _, stderr = await asyncio.to_thread(pressed_with, config, data_dir)
-        assert (code, told) == (FLAT, []) and "telling no store: the desk's name cannot be read" in stderr
+        assert (code, told) == (OK, []) and "telling no store: the desk's name cannot be read" in stderr
         assert await exchange.flat("main")
         config.write_text('gate_port = "x"\ndesk = "alpha"\n' + url)
-        assert (await asyncio.to_thread(pressed_with, config, data_dir))[0] == FLAT
+        assert (await asyncio.to_thread(pressed_with, config, data_dir))[0] == OK
         assert told, "the desk that was named was not told"
 
 
@@ -315,12 +316,12 @@ async def test_an_account_that_cannot_be_reached_keeps_no_other_open(data_dir: P
         monkeypatch.setattr(DirectHands, "hand", half)
         settings = Settings(venues={"binanceusdm": VenueSettings(url=exchange.base_url)})
         code, stdout, _ = await asyncio.to_thread(press, data_dir, settings=settings)
-        assert code == NOT_FLAT and "NOT TOUCHED: second (ValueError: no such interface)" in stdout
+        assert code == NOT_OK and "NOT TOUCHED: second (ValueError: no such interface)" in stdout
         assert "NO CERTIFICATE: the press is not certified: nothing says what became of second" in stdout
         assert await exchange.flat("main")
         code, stdout, _ = await asyncio.to_thread(press, data_dir, "--json", settings=settings)
         report = json.loads(stdout)
-        assert (code, report["flat"], report["phase"]) == (NOT_FLAT, False, "DEGRADED")
+        assert (code, report["flat"], report["phase"]) == (NOT_OK, False, "DEGRADED")
         assert report["not_touched"] == ["second (ValueError: no such interface)"]
         assert [each["phase"] for each in report["accounts"]] == ["FLAT"]
         assert list((data_dir / "certificates").glob("*-press.json")) == [], "FLAT over fewer than the press covered"
@@ -367,7 +368,7 @@ async def test_what_was_on_the_wire_is_waited_for_and_closed_where_no_store_answ
         settings = Settings(venues={"binanceusdm": VenueSettings(url=exchange.base_url)})
         code, stdout, stderr = await asyncio.to_thread(press, data_dir, settings=settings)
         await bot.aclose()
-        assert code == FLAT and await exchange.flat("main")
+        assert code == OK and await exchange.flat("main")
     assert "main read as flat; waiting at most" in stderr and "main is made flat once more" in stderr
     assert "IN FLIGHT at the press: not known" in stdout
 
@@ -393,7 +394,7 @@ async def test_an_interruption_ends_the_waiting_and_leaves_no_kill_under_way_in_
         a_vault(data_dir, monkeypatch, "main")
         settings = Settings(venues={"binanceusdm": VenueSettings(url=exchange.base_url)})
         code, stdout, _ = await asyncio.to_thread(press, data_dir, "--json", settings=settings)
-        assert code == FLAT and await exchange.flat("main")
+        assert code == OK and await exchange.flat("main")
     report = json.loads(stdout)
     assert report["flat"] and report["in_flight"] == {"known": False, "sent": []}
     assert runs == [True, False]
@@ -423,7 +424,7 @@ def test_an_interruption_of_the_job_itself_leaves_no_kill_under_way_in_the_store
         code, stdout, stderr = press(data_dir, settings=settings)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert code == NOT_FLAT and stdout == "" and "interrupted: NOT KNOWN TO BE FLAT" in stderr
+    assert code == NOT_OK and stdout == "" and "interrupted: NOT KNOWN TO BE FLAT" in stderr
     assert runs == [True, False]
 
 
@@ -443,7 +444,7 @@ async def test_the_whole_desk_is_made_flat_from_the_command_line(data_dir: Path,
         a_vault(data_dir, monkeypatch, "main", "second")
         settings = Settings(venues={"binanceusdm": VenueSettings(url=exchange.base_url)})
         code, stdout, stderr = await asyncio.to_thread(press, data_dir, "--json", settings=settings)
-        assert code == FLAT
+        assert code == OK
         report = json.loads(stdout)
         assert report["flat"] and [each["phase"] for each in report["accounts"]] == ["FLAT", "FLAT"]
         assert await exchange.flat("main") and await exchange.flat("second")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,15 +19,31 @@ from proxy.audit.plane import (
 from proxy.audit.query import JudgedCommand
 from proxy.certificate.plane import CertificateRow, CertificateView
 from proxy.console import examples
-from proxy.console.desk_views import AccountView, BotView, DeskView, FeedView, OverrideView, PositionView
-from proxy.console.exposure_plane import HistoryView, LimitView, StopView, SymbolView
+from proxy.console.desk_views import (
+    AccountView,
+    BotView,
+    DeskView,
+    FeedView,
+    LimitView,
+    OverrideView,
+    PolicyOutcome,
+    PositionView,
+    StopView,
+    SymbolView,
+)
+from proxy.console.history_plane import HistoryView
+from proxy.console.plane import Blocked, DecisionStory
 from proxy.drill.plane import DrillProgress
+from proxy.drill.shelf import DrillReport
+from proxy.kill.gates import Acknowledged
+from proxy.kill.in_flight import InFlight
+from proxy.kill.press_plane import Kill, Pressed, Reduced
 from proxy.kill.rearm_plane import CheckView, RearmView
 from proxy.ledger.plane import LedgerView
 from proxy.overrides.terms import Terms
 from proxy.reasons.inquiry import Recorded
 from proxy.reasons.plane import Wanted
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.signals.plane import SignalsView
 from proxy.store.codec import plain
 from tests.proxy.console.page_doubles import (
@@ -160,38 +176,22 @@ def an_override(**changes: Any) -> OverrideView:
     return replace(override, **changes)
 
 
-def a_refusal(**changes: Any) -> dict[str, Any]:
+def a_refusal(**changes: Any) -> JudgedCommand:
     """One blocked order."""
-    return {
-        "seq": 4711,
-        "item": 0,
-        "id": "01JD3M-7f",
-        "at": "2026-11-24T09:29:41Z",
-        "verdict": "DENY",
-        "bot": "momentum",
-        "account": "main",
-        "symbol": "BTCUSDT",
-        "client_order_id": "mine-1",
-        "command": "BUY 5 BTCUSDT LIMIT 64800",
-        "rule": "max_order_value",
-        "code": "ORDER_VALUE_ABOVE_LIMIT",
-        "observed": "324000",
-        "limit": "25000",
-        "headroom": "0.385",
-        "message": "order value 324000 is above 25000",
-    } | changes
+    return a_judged_command(seq=4711, client_order_id="mine-1", **changes)
 
 
-def a_story(**changes: Any) -> dict[str, Any]:
+def a_story(**changes: Any) -> DecisionStory:
     """All the archive holds of it."""
-    return {
-        "id": "01JD3M-7f",
-        "intent": None,
-        "decision": {"verdict": "DENY", "breaches": [a_refusal()]},
-        "outcome": None,
-        "others": [],
-        "counterfactual": [],
-    } | changes
+    story = DecisionStory(
+        counterfactual=(),
+        id="01JD3M-7f",
+        intent=None,
+        decision={"verdict": "DENY", "breaches": [plain(a_refusal())]},
+        outcome=None,
+        others=(),
+    )
+    return replace(story, **changes)
 
 
 def a_row(view: CertificateView) -> CertificateRow:
@@ -222,7 +222,7 @@ def a_rearm(**changes: Any) -> RearmView:
     return replace(view, **changes)
 
 
-A_DRILL: Mapping[str, Any] = plain(examples.DRILL)
+A_DRILL = examples.DRILL
 
 
 @dataclass
@@ -242,7 +242,7 @@ class RearmDouble:
 
     async def approve(self, **asked: str) -> RearmView:
         if asked["scope"] not in self.desk.scopes:
-            raise ControlRefused("nobody asked for it")
+            raise Refused("nobody asked for it")
         self._act("approve", asked)
         view = self.desk.scopes[asked["scope"]]
         opened = {"opened_at": "2026-11-24T09:31:00Z", "ramps_at": "2026-11-24T09:36:00Z", "waits_s": 300.0}
@@ -263,7 +263,7 @@ class RearmDouble:
 
     def _act(self, what: str, asked: dict[str, str]) -> None:
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         self.desk.rearms.append({"what": what, **asked})
 
 
@@ -275,7 +275,7 @@ class DrillDouble:
 
     async def start(self, *, kind: str, by: str) -> DrillProgress:
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         self.desk.drilled.append({"kind": kind, "by": by})
         self.desk.drill_progress = DrillProgress(kind=kind, by=by, running=True, steps=("the button is pressed",))
         return self.desk.drill_progress
@@ -283,11 +283,11 @@ class DrillDouble:
     async def progress(self) -> DrillProgress | None:
         return self.desk.drill_progress
 
-    async def reports(self) -> Sequence[Mapping[str, Any]]:
+    async def reports(self) -> Sequence[DrillReport]:
         return (A_DRILL,)
 
-    async def report(self, drill_id: str) -> Mapping[str, Any] | None:
-        return A_DRILL if drill_id == A_DRILL["id"] else None
+    async def report(self, drill_id: str) -> DrillReport | None:
+        return A_DRILL if drill_id == A_DRILL.id else None
 
 
 @dataclass
@@ -393,9 +393,9 @@ class DeskDouble:
     """Implements ``ControlPlane`` and ``Certificates``."""
 
     view: DeskView = field(default_factory=a_desk)
-    refusals: list[dict[str, Any]] = field(default_factory=lambda: [a_refusal()])
-    decisions: dict[str, Mapping[str, Any]] = field(default_factory=lambda: {"01JD3M-7f": a_story()})
-    job: Mapping[str, Any] | None = None
+    refusals: list[JudgedCommand] = field(default_factory=lambda: [a_refusal()])
+    decisions: dict[str, DecisionStory] = field(default_factory=lambda: {"01JD3M-7f": a_story()})
+    job: Kill | None = None
     kills: list[dict[str, str]] = field(default_factory=list)
     reductions: list[dict[str, str]] = field(default_factory=list)
     rearms: list[dict[str, str]] = field(default_factory=list)
@@ -439,40 +439,40 @@ class DeskDouble:
 
     async def blocked(
         self, *, bot: str | None, rule: str | None, account: str | None, limit: int, before: str | None = None
-    ) -> Mapping[str, Any]:
+    ) -> Blocked:
         wanted = {"bot": bot, "rule": rule, "account": account}
         if self.refuse:
-            raise ControlRefused(self.refuse)
+            raise Refused(self.refuse)
         if before is not None and not re.fullmatch(r"[0-9]{1,4}", before):
-            raise ControlRefused("there is no such page; begin with the first")
+            raise Refused("there is no such page; begin with the first")
         begin = int(before or 0)
         rows = self.refusals[begin : begin + self.looked_at_max]
-        matching = [row for row in rows if all(value in (None, row[name]) for name, value in wanted.items())]
+        matching = [row for row in rows if all(value in (None, getattr(row, name)) for name, value in wanted.items())]
         end = begin + len(rows)
-        return {"blocked": matching[:limit], "next": str(end) if end < len(self.refusals) else None}
+        return Blocked(blocked=matching[:limit], next=str(end) if end < len(self.refusals) else None)
 
-    async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
+    async def decision(self, decision_id: str) -> DecisionStory | None:
         return self.decisions.get(decision_id)
 
-    async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+    async def kill(self, *, scope: str, by: str, reason: str) -> Pressed:
         if self.refuse:
-            raise ControlRefused(self.refuse)
+            raise Refused(self.refuse)
         self.kills.append({"scope": scope, "by": by, "reason": reason})
-        return {
-            "scope": scope,
-            "blocked_ms": None if self.disk_trouble else 11.5,
-            "generation": 8,
-            "latched": True,
-            "gates": {"gates": 1, "acknowledged": 1, "within_ms": 9.5, "silent": ()},
-            "in_flight": {"known": True, "sent": ()},
-            "trouble": self.disk_trouble,
-        }
+        return Pressed(
+            scope=scope,
+            blocked_ms=None if self.disk_trouble else 11.5,
+            generation=8,
+            latched=True,
+            gates=Acknowledged(gates=1, acknowledged=1, within_ms=9.5, silent=()),
+            in_flight=InFlight(known=True),
+            trouble=self.disk_trouble,
+        )
 
-    async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+    async def reduce(self, *, scope: str, by: str, reason: str) -> Reduced:
         self.reductions.append({"scope": scope, "by": by, "reason": reason})
-        return {"scope": scope, "reduced": ["main"]}
+        return Reduced(scope=scope, reduced=["main"])
 
-    async def kill_progress(self) -> Mapping[str, Any] | None:
+    async def kill_progress(self) -> Kill | None:
         return self.job
 
     @property
@@ -522,21 +522,21 @@ class DeskDouble:
 
     def _override(self, act: str, name: str, what: Any) -> OverrideView:
         if self.refuse:
-            raise ControlRefused(self.refuse)
+            raise Refused(self.refuse)
         self.overrides.append((act, name, what))
         return an_override()
 
-    async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
+    async def propose_policy(self, *, text: str, name: str, reason: str) -> PolicyOutcome:
         return self._policy(step="propose", text=text, name=name, reason=reason)
 
-    async def approve_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+    async def approve_policy(self, *, digest: str, name: str, reason: str) -> PolicyOutcome:
         return self._policy(step="approve", digest=digest, name=name, reason=reason)
 
-    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> PolicyOutcome:
         return self._policy(step="withdraw", digest=digest, name=name, reason=reason)
 
-    def _policy(self, **asked: str) -> Mapping[str, Any]:
+    def _policy(self, **asked: str) -> PolicyOutcome:
         if self.refuse:
-            raise ControlRefused(self.refuse)
+            raise Refused(self.refuse)
         self.policies.append(asked)
-        return {"in_force": "a1b2c3d4e5f60718", "pending": None}
+        return PolicyOutcome(in_force="a1b2c3d4e5f60718", pending=None)

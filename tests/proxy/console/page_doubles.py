@@ -17,7 +17,7 @@ from proxy.policy.plane import CameTo, Differences, Hindsight, PolicyShown, Rule
 from proxy.policy.reading import parse_policy, policy_digest
 from proxy.reasons.inquiry import Recorded, Told, WhatIf, put_together, suppose, tell
 from proxy.reasons.plane import Refusals, Wanted
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from tests.proxy.audit.conftest import POLICY, START, TIGHTER
 from tests.proxy.audit.conftest import Desk as AuditDesk
 
@@ -128,7 +128,7 @@ class PreviewDouble:
 
     async def preview(self, scope: str) -> KillPreview:
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         return a_preview(scope=scope)
 
 
@@ -177,7 +177,7 @@ class PolicyDouble:
 
     async def differences(self, text: str) -> Differences:
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         self.desk.policies.append({"step": "compare", "text": text})
         return differences(digest=policy_digest(text))
 
@@ -210,27 +210,27 @@ class ReasonsDouble:
     async def refusals(self, wanted: Wanted, *, limit: int) -> Refusals:
         self.desk.wanted.append(wanted)
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         if wanted.before == "0-0-0":
-            raise ControlRefused("there is no such page; begin with the first")
+            raise Refused("there is no such page; begin with the first")
         return Refusals(rows=self.desk.judged[:limit], next="7-1-0" if wanted.before is None else None)
 
     async def counts(self, *, since: datetime | None, until: datetime | None) -> Mapping[str, int]:
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         return {"ORDER_VALUE_ABOVE_LIMIT": len(self.desk.judged)}
 
     async def table(self, wanted: Wanted) -> AsyncIterator[bytes]:
         self.desk.wanted.append(wanted)
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         for piece in self.desk.table:
             await asyncio.sleep(self.desk.table_pause_s)
             yield piece
 
     async def rules(self, decision_id: str) -> Told | None:
         if self.desk.refuse:
-            raise ControlRefused(self.desk.refuse)
+            raise Refused(self.desk.refuse)
         return tell(self.desk.found) if decision_id == self.desk.found.id else None
 
     async def what_if(self, decision_id: str, *, item: str, quantity: str, price: str) -> WhatIf | None:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.console.attention import SHOWN, attention_of
-from proxy.console.desk_views import ArchiveView, DeskView, FeedView, LastDrill, LeaseView, WatchdogView
-from proxy.console.exposure_plane import SymbolView
+from proxy.console.desk_views import ArchiveView, DeskView, FeedView, LastDrill, LeaseView, SymbolView, WatchdogView
 from proxy.console.progress import UNREADABLE, Progress
 from tests.proxy.console.desk_double import a_bot, a_desk, a_limit, an_account, an_override
 

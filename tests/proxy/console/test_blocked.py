@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.proxy.console.conftest import BEARER, Browser, HandClock
-from tests.proxy.console.desk_double import DeskDouble
+from tests.proxy.console.desk_double import DeskDouble, a_story
 from tests.proxy.console.page_doubles import a_judged_command, a_recorded_decision
 from tests.proxy.console.test_pages import CORPUS, Reader
 
@@ -106,7 +106,7 @@ async def test_no_text_of_a_bot_becomes_markup(person: Browser, plane: DeskDoubl
         # Half a character is in no record: gates refuse it, and it could not be encoded.
         named = "".join(each for each in text if not 0xD800 <= ord(each) < 0xE000)
         plane.found = replace(a_recorded_decision(client_id=named), route=text, at=text)
-        plane.decisions["01JD3M-7f"] = {"outcome": {text: text}, "counterfactual": text, "others": [{text: text}]}
+        plane.decisions["01JD3M-7f"] = a_story(outcome={text: text}, counterfactual=text, others=({text: text},))
         return [Reader((await person.client.get(path)).text) for path in ("/blocked", DECISION)]
 
     for known, read in zip(await shown("harmless"), await shown(text), strict=True):

@@ -11,6 +11,7 @@ from tests.proxy.console.conftest import BEARER, Browser
 from tests.proxy.console.desk_double import DeskDouble
 from tests.proxy.console.test_pages import CORPUS, Reader
 from tests.support.certificates import DUST, JOB, a_degraded_kill, a_flat_kill, a_view
+from tests.support.kills import a_kill, an_account_kill
 
 
 async def test_the_file_is_handed_over_byte_for_byte(client: httpx.AsyncClient, plane: DeskDouble) -> None:
@@ -102,10 +103,9 @@ async def test_signed_text_is_text_all_the_same(person: Browser, plane: DeskDoub
 
 
 async def test_the_progress_of_an_ended_kill_leads_to_its_certificate(person: Browser, plane: DeskDouble) -> None:
-    account = {"name": "main", "job_id": JOB, "phase": "VERIFYING", "steps": [], "left": []}
-    plane.job = {"running": True, "flat": False, "scope": "desk", "accounts": [account]}
+    plane.job = a_kill(an_account_kill("VERIFYING", job_id=JOB))
     assert "/certificates/" not in (await person.client.get("/partials/kill")).text
-    account["phase"] = "FLAT"
+    plane.job = a_kill(an_account_kill("FLAT", job_id=JOB))
     assert f'href="/certificates/{JOB}"' in (await person.client.get("/partials/kill")).text
     plane.papers.clear()
     assert "/certificates/" not in (await person.client.get("/partials/kill")).text, (

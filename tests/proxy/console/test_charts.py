@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.console.charts import LINES_MAX, charts_of
-from proxy.console.exposure_plane import HistoryView
+from proxy.console.history_plane import HistoryView
 
 BEGIN = 1_795_510_800.0  # 09:00 UTC
 

@@ -14,6 +14,7 @@ from proxy.console import events
 from proxy.console.events import STREAMS_EACH_MAX
 from tests.proxy.console.conftest import Browser
 from tests.proxy.console.desk_double import DeskDouble, a_desk, an_account
+from tests.support.kills import a_kill
 
 
 class Line:
@@ -77,7 +78,7 @@ async def test_everything_is_old_at_first_and_then_what_moved(app: FastAPI, pers
         assert await line.next() == "beat: -"
         plane.view = a_desk(state="HALTED")
         assert await line.until("moved") == "moved: desk"
-        plane.job = {"running": True, "scope": "desk"}
+        plane.job = a_kill()
         assert await line.until("moved") == "moved: kill"
 
 

@@ -20,6 +20,7 @@ from proxy.console.problems import PROBLEMS
 from proxy.console.texts import BLOCKED_MAX
 from tests.proxy.console.conftest import BEARER, SAME_ORIGIN, Browser
 from tests.proxy.console.desk_double import DeskDouble
+from tests.support.kills import EXAMPLE_KILL
 from tests.support.openapi import Described, closed, operations_of, validator
 from tests.support.people import PASSWORD
 
@@ -92,9 +93,7 @@ def test_a_schema_can_be_broken(description: dict[str, Any]) -> None:
 async def test_every_answer_to_the_example_has_the_promised_shape(
     client: httpx.AsyncClient, person: Browser, plane: DeskDouble, description: dict[str, Any], sender: str
 ) -> None:
-    plane.job = description["paths"]["/control/kill"]["get"]["responses"]["200"]["content"]["application/json"][
-        "examples"
-    ]["one"]["value"]["kill"]
+    plane.job = EXAMPLE_KILL
     strict = closed(description)
     for described in operations_of(strict):
         answer = await send(described, client, person, sender)

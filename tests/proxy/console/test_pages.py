@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,21 @@ from pydantic import SecretStr
 import proxy.console
 from proxy.console import looking, words
 from proxy.console.app import create_console
-from proxy.console.desk_views import AccountView, BotView, DeskView, LeaseView, PositionView, WatchdogView
-from proxy.console.exposure_plane import LimitView, StopView, SymbolView
+from proxy.console.desk_views import (
+    AccountView,
+    BotView,
+    DeskView,
+    LeaseView,
+    LimitView,
+    PositionView,
+    StopView,
+    SymbolView,
+    WatchdogView,
+)
 from proxy.kill.rearm_plane import RearmView
+from proxy.kill.report import StepTaken
 from proxy.people.register import Register
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.warden.pieces.door import kill_command
 from tests.proxy.console.conftest import SAME_ORIGIN, TOKEN, Browser, browse, sign_in
 from tests.proxy.console.desk_double import (
@@ -34,8 +44,10 @@ from tests.proxy.console.desk_double import (
     a_leg,
     a_limit,
     a_refusal,
+    a_story,
     an_account,
 )
+from tests.support.kills import a_kill, an_account_kill
 from tests.support.people import PASSWORD
 
 STATIC = Path(proxy.console.__file__).parent / "static"
@@ -101,19 +113,14 @@ def fill(plane: DeskDouble, text: str) -> None:
         watchdogs=(WatchdogView(name=text, duty=text, heard_age_s=1.0, lost=False),),
         leases=(LeaseView(bot=text, account=text, ttl_s=30.0, left_s=-1.0, step=text),),
     )
-    plane.refusals = [dict.fromkeys(a_refusal(), text)]
-    plane.decisions["01JD3M-7f"] = {text: text, "nested": [{text: [text]}]}
-    step = {"at": text, "what": text}
-    plane.job = {
-        **dict.fromkeys(("scope", "by", "reason"), text),
-        "running": True,
-        "flat": False,
-        "flat_ms": None,
-        "accounts": [
-            {**dict.fromkeys(("name", "why", "advice"), text), "phase": phase, "steps": [step], "left": [text]}
-            for phase in (text, "CANCELLING", "DEGRADED")
-        ],
-    }
+    plane.refusals = [poisoned(a_refusal(), text)]
+    plane.decisions["01JD3M-7f"] = a_story(outcome={text: text}, others=({"nested": [{text: [text]}]},))
+    step = poisoned(StepTaken(at=datetime.now(UTC), what=""), text)
+    of_accounts = [
+        replace(poisoned(an_account_kill(phase), text), scope="desk", steps=(step,), left=(text,))
+        for phase in (text, "CANCELLING", "DEGRADED")
+    ]
+    plane.job = poisoned(a_kill(*of_accounts), text)
 
 
 PATHS = (
@@ -237,7 +244,7 @@ async def test_stages_that_cannot_be_read_are_not_shown_as_they_were(
     person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refused(_: RearmDouble) -> None:
-        raise ControlRefused("the store did not answer")
+        raise Refused("the store did not answer")
 
     monkeypatch.setattr(RearmDouble, "all", refused)
     for path in ("/rearm", "/partials/rearm"):
@@ -259,7 +266,7 @@ async def test_what_is_stopped_is_shown_while_a_look_at_it_is_slow_and_the_forms
         return tuple(double.desk.scopes.values())
 
     async def refused(_: RearmDouble) -> None:
-        raise ControlRefused("the store did not answer")
+        raise Refused("the store did not answer")
 
     monkeypatch.setattr(RearmDouble, "all", slow)
     page = (await person.client.get("/rearm")).text
@@ -294,7 +301,7 @@ async def test_lists_to_choose_from_come_with_the_renewal_and_only_whole(person:
 
 
 async def test_the_time_of_a_stop_is_said_with_its_day(person: Browser, plane: DeskDouble) -> None:
-    plane.job = {"running": False, "flat": True, "by": "Ada", "reason": "x", "started_at": "2026-11-12T02:00:00Z"}
+    plane.job = a_kill(running=False, flat=True, by="Ada", reason="x", started_at="2026-11-12T02:00:00Z")
     assert "2026-11-12 02:00:00</time> UTC, by Ada: x" in (await person.client.get("/partials/kill")).text
 
 
@@ -317,30 +324,29 @@ def test_an_age_far_ahead_of_the_clock_is_no_young_one(seconds: float, is_stale:
 
 
 async def test_progress_is_asked_for_often_only_while_it_runs(person: Browser, plane: DeskDouble) -> None:
-    account = {"name": "main", "phase": "VERIFYING", "steps": [], "read_backs": ["a", "b"], "left": []}
-    plane.job = {"running": True, "scope": "desk", "by": "Ada", "reason": "x", "accounts": [account]}
+    now = datetime.now(UTC)
+    plane.job = a_kill(an_account_kill("VERIFYING", read_backs=(now, now)))
     running = (await person.client.get("/partials/kill")).text
     assert "every 500ms" in running
     assert "2 of 3" in running
-    plane.job = {**plane.job, "running": False, "flat": True, "flat_ms": 2412.0}
+    plane.job = replace(plane.job, running=False, flat=True, flat_ms=2412.0)
     ended = (await person.client.get("/partials/kill")).text
     assert "every" not in ended
     assert "Flat in 2.4 s" in ended
 
 
 async def test_the_kill_of_one_bot_does_not_call_its_account_flat(person: Browser, plane: DeskDouble) -> None:
-    account = {"name": "main", "scope": "bot:trend", "phase": "FLAT", "steps": [], "left": []}
-    plane.job = {"running": False, "flat": True, "scope": "bot:trend", "accounts": [account]}
+    account = an_account_kill("FLAT", scope="bot:trend")
+    plane.job = a_kill(account, running=False, flat=True, scope="bot:trend")
     page = (await person.client.get("/partials/kill")).text
     assert "<h3>bot trend on main " in page and "what others hold on the account stays" in page
-    plane.job = {**plane.job, "scope": "desk", "accounts": [{**account, "scope": "desk"}]}
+    plane.job = replace(plane.job, scope="desk", accounts=[replace(account, scope="desk")])
     page = (await person.client.get("/partials/kill")).text
     assert "<h3>main " in page and "others" not in page
 
 
 async def test_a_kill_that_ended_degraded_claims_nothing_that_is_not_proven(person: Browser, plane: DeskDouble) -> None:
-    account = {"name": "main", "phase": "DEGRADED", "steps": [], "left": ["BTCUSDT 1"], "why": "maintenance"}
-    plane.job = {"running": False, "flat": False, "scope": "desk", "accounts": [account]}
+    plane.job = a_kill(an_account_kill("DEGRADED", left=("BTCUSDT 1",), why="maintenance"), running=False)
     page = (await person.client.get("/partials/kill")).text
     assert page.count("(done)") == 2
     assert "Not flat" in page
@@ -348,7 +354,7 @@ async def test_a_kill_that_ended_degraded_claims_nothing_that_is_not_proven(pers
 
 
 async def test_dust_is_neither_flat_nor_a_failure(person: Browser, plane: DeskDouble) -> None:
-    plane.job = {"running": False, "flat": False, "accounts": [{"name": "main", "phase": "FLAT_EXCEPT_DUST"}]}
+    plane.job = a_kill(an_account_kill("FLAT_EXCEPT_DUST"), running=False)
     assert "Flat except dust" in (await person.client.get("/partials/kill")).text
 
 

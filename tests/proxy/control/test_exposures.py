@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from proxy.control.exposures import SHARE_MAX, leg_view, leverage_of, limit_view, margin_used_of, picture_of
+from rules.account import SymbolSettings
 from rules.decision import Use
 from rules.model import MarginMode, OrderType, Side
-from rules.snapshot import SymbolSettings
 from tests.rules.builders import NOW, an_account, an_open_order
 
 

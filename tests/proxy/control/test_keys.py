@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.control.keys import KeysControl
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.vault.keys import KeyState, Secret
 from proxy.vault.vault import Vault
 
@@ -52,10 +52,10 @@ async def test_a_key_is_named_without_being_shown_and_what_is_done_is_recorded(v
 async def test_what_is_no_key_and_what_is_rotated_is_refused(vault: Vault) -> None:
     recorded = Recorded()
     control = KeysControl(vault=vault, watches={}, record=recorded, spoken_for=nullcontext, now=lambda: NOW)
-    with pytest.raises(ControlRefused, match="no such guard key"):
+    with pytest.raises(Refused, match="no such guard key"):
         await control.switch("0" * 16, on=False, by="ann")
     old = (await control.keys()).guard_keys[0]
     vault.rotate(vault.guard_keys()[0].key, NOW)
-    with pytest.raises(ControlRefused, match="stays as it was"):
+    with pytest.raises(Refused, match="stays as it was"):
         await control.switch(old.id, on=True, by="ann")
     assert recorded == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.control.policy import PolicyShowing
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from tests.proxy.policy.test_desk import MIDDLE, NARROW, WHY, WIDE, World
 
 
@@ -48,5 +48,5 @@ async def test_what_waits_is_shown_beside_what_it_would_change(tmp_path: Path) -
 
 async def test_what_is_no_policy_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
     _, page = await showing(tmp_path)
-    with pytest.raises(ControlRefused, match="max_order_valu"):
+    with pytest.raises(Refused, match="max_order_valu"):
         await page.differences(MIDDLE.replace("max_order_value", "max_order_valu"))

@@ -9,9 +9,9 @@ from pathlib import Path
 from proxy.drill.book import CopiedBook, CopiedSymbol
 from proxy.drill.world import DrillWorld
 from proxy.practice.client import connect
+from rules.account import Account, Position
 from rules.instrument import Instrument
 from rules.model import MarginMode, PositionSide
-from rules.snapshot import Account, Position
 from tests.sandbox.practice import start, stop
 
 D = Decimal
@@ -59,7 +59,7 @@ def test_an_isolated_position_is_copied_with_the_margin_it_has_and_not_with_what
     book = CopiedBook(account=account, symbols=(BTC,))
     world = DrillWorld(tmp_path / "data", tmp_path / "policy.toml", {"main": book}, gate_workers=1)
     settings = tmp_path / "exchange.toml"
-    settings.write_text(world._exchange_settings)
+    settings.write_text(world.exchange_settings)
     process, venue = start("--config", str(settings), "--speed", "0", accounts=False)
     try:
         world._copy(venue.url, "main", book)

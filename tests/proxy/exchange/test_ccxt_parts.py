@@ -7,7 +7,7 @@ import sys
 
 LOADED = """
 import sys
-from proxy.accounts import calls, client, stream
+from proxy.exchange import calls, client, stream
 from proxy.exchange.ccxt_parts import BaseError, binanceusdm, binanceusdm_streams
 import ccxt
 files = {name for name, module in sys.modules.items() if name.startswith("ccxt.") and getattr(module, "__file__", None)}

@@ -26,13 +26,13 @@ from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore
+from rules.account import Hold
 from rules.facts import Override
 from rules.kill.settings import KILL_DEFAULT, KillSettings
 from rules.model import Command
 from rules.policy import Policy
 from rules.resize import Resize
 from rules.rule import Rule
-from rules.snapshot import Hold
 from tests.rules.builders import NOW, World, a_policy, an_account
 from tests.support.policies import in_force, publish_text, put_in_force
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -64,6 +66,20 @@ async def test_a_store_whose_clock_is_set_or_another_one_moves_no_gate_until_it_
     steady[0] += 0.25
     await clock.read()
     assert abs(clock.now() - utc() - timedelta(seconds=-step_s)) < timedelta(seconds=0.4), "measured anew: believed"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the steady clock stands still with the host")
+async def test_a_host_that_was_suspended_keeps_the_venues_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right requests of its bots, exits too, would get -1021 until the warden has measured again."""
+    suspended_s, read = [0.0], time.clock_gettime
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda which: read(which) + (suspended_s[0] if which == time.CLOCK_BOOTTIME else 0.0)
+    )
+    clock = GateClock(desk.store, VENUE, utc)
+    await desk.warden.publish_clock(VENUE, 0)
+    await clock.read()
+    suspended_s[0] = 60
+    assert abs(clock.now() - utc() - MINUTES) < timedelta(seconds=0.4)
 
 
 async def test_the_stores_clock_is_doubted_for_no_longer_than_the_warden_takes(desk: Desk) -> None:

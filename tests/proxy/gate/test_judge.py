@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 
 from proxy.gate.asking import hold_request, read_off
-from proxy.gate.judge import KeyDisabled
 from proxy.gate.latch import Latch
 from proxy.gate.ruling import Outcome, with_client_ids
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import DESK, Scope
-from proxy.store.gate_store import RequestReplayed
+from proxy.store.trouble import KeyDisabled, RequestReplayed
 from proxy.venues.binance.replies import Reply, Reported
+from rules.account import HoldStatus
 from rules.flow.message_rate import Cancels, MessageRate
 from rules.model import CancelAll, CancelOrder, Intent, SetLeverage, Side, TradingState
 from rules.order.client_order_id import ClientOrderIdGate
@@ -23,7 +23,6 @@ from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from rules.ramp import RAMPED
-from rules.snapshot import HoldStatus
 from tests.properties.rule_strategies import an_example
 from tests.proxy.gate.conftest import asking, refusals
 from tests.rules.builders import (

@@ -9,8 +9,9 @@ import pytest
 
 from proxy.gate.just_over import KEPT_S, JustOver
 from proxy.venues.binance.replies import Reply, Reported
+from rules.account import Account, OpenOrder
 from rules.model import CancelAll, CancelOrder, Command, PositionSide, Side
-from rules.snapshot import Account, OpenOrder, Snapshot
+from rules.snapshot import Snapshot
 from tests.rules.builders import a_buy, a_sell, an_account, an_open_order
 
 FILLED = Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED")

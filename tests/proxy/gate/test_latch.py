@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 import threading
+import time
 from collections.abc import Mapping
 
 import pytest
 
 from proxy.gate.latch import Latch
-from proxy.store.gate_store import StoreUnavailable
 from proxy.store.gates import LEASE_S
+from proxy.store.trouble import StoreUnavailable
 from tests.support.worlds import until_async
 
 
@@ -27,6 +30,9 @@ class Store:
             raise StoreUnavailable("ConnectionError")
         self.obeyed.append(generation)
         return dict(self.controls)
+
+    def leave(self, gate: str) -> None:
+        """Nobody waits for it."""
 
 
 class Clock:
@@ -181,4 +187,37 @@ async def test_a_store_that_is_away_is_not_waited_for_longer_than_was_said() -> 
     latch = Latch(Store())
     async with asyncio.timeout(5):
         await latch.heard_once(0.05)
+    assert latch.lapsed
+
+
+async def test_a_store_that_cannot_be_heard_is_said_once_the_latch_has_lapsed(caplog: pytest.LogCaptureFixture) -> None:
+    """Every entry is refused, and nothing else in the log of the gate would say why."""
+    store, later_s = Store(), [0.0]
+    latch = Latch(store, clock=lambda: time.monotonic() + later_s[0])
+    following = asyncio.create_task(latch.follow())
+    try:
+        await latch.heard_once(5)
+        with caplog.at_level(logging.WARNING):
+            store.away = True
+            await asyncio.sleep(0.1)
+            assert not caplog.messages
+            later_s[0] = LEASE_S
+            await until_async(lambda: bool(caplog.messages), "it is said")
+    finally:
+        await latch.leave()
+        await following
+    assert set(caplog.messages) == {"what is stopped cannot be heard, so entries are refused: ConnectionError"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the steady clock stands still with the host")
+def test_a_host_that_was_suspended_wakes_with_its_lease_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A press has not waited for its word, and an entry must not leave on what was heard before."""
+    suspended_s, read = [0.0], time.clock_gettime
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda which: read(which) + (suspended_s[0] if which == time.CLOCK_BOOTTIME else 0.0)
+    )
+    latch = Latch(Store())
+    latch.heard({}, latch._clock())
+    assert not latch.lapsed
+    suspended_s[0] = 60
     assert latch.lapsed

@@ -4,13 +4,13 @@ import asyncio
 from decimal import Decimal
 
 from proxy.gate.ruling import Outcome
+from rules.account import HoldStatus
 from rules.flow.anti_slicing import AntiSlicing
 from rules.model import Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.max_order_value import MaxOrderValue
 from rules.position.position_limit import PositionLimit
 from rules.resize import Resize, ResizeMode
-from rules.snapshot import HoldStatus
 from tests.proxy.gate.conftest import asking, refusals
 from tests.rules.builders import a_buy, a_sell, an_account, an_override
 

@@ -14,7 +14,7 @@ import pytest
 import redis.asyncio
 
 from proxy.store.embedded import EmbeddedStore
-from rules.snapshot import HoldStatus
+from rules.account import HoldStatus
 from tests.proxy.gate.conftest import Desk
 from tests.support.gates import NOW_MS, Exchange, Gate, Keys, an_exchange
 
@@ -103,7 +103,7 @@ async def test_what_the_exchange_answered_while_the_store_took_nothing_is_told_w
             assert [each["kind"] for each in own_desk.journaled()] == ["decision", "outcome"]
             assert [aged.hold.status for aged in await own_desk.warden.holds("demo")] == [HoldStatus.PENDING]
             await client.replicaof("NO", "ONE")
-        await own_desk.store.settled()
+        await own_desk.store._settling_again.done()
         assert [aged.hold.status for aged in await own_desk.warden.holds("demo")] == left
         assert [record["kind"] for record in await own_desk.audit()] == ["intent"], "the rest is in the journal"
 

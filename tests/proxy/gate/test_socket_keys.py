@@ -12,7 +12,8 @@ from proxy.gate.bot_socket import SocketGone
 from proxy.gate.identity import Identities
 from proxy.gate.streams.hooks import TradingApi
 from proxy.gate.streams.keys import KeyedSockets
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault

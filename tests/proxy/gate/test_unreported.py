@@ -8,9 +8,9 @@ import pytest
 
 from proxy.gate.ruling import Outcome
 from proxy.gate.unreported import told
+from rules.account import HoldStatus
 from rules.model import Side
 from rules.order.unresolved_order import UnresolvedOrder
-from rules.snapshot import HoldStatus
 from tests.proxy.gate.conftest import asking, refusals
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order
 from tests.support.doors import House

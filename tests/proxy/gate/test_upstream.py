@@ -9,6 +9,7 @@ import pytest
 from proxy.gate import upstream as module
 from proxy.gate.upstream import FenceClosed, HttpxUpstream, NotSent, OutboundRequest, OutcomeUnknown
 from proxy.gate.wire.client import WireUpstream
+from proxy.store import under_way
 from tests.support.venue_of_bytes import OK, a_venue, an_order, answering
 
 
@@ -177,7 +178,7 @@ async def test_half_an_answer_is_no_answer(upstream, behaviour):
 
 
 async def test_silence_is_an_unknown_outcome(monkeypatch, client_of_its_kind):
-    monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(under_way, "REPLY_TIMEOUT_S", 0.1)
     upstream = client_of_its_kind()
     async with a_venue(silence) as venue:
         with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
@@ -187,8 +188,8 @@ async def test_silence_is_an_unknown_outcome(monkeypatch, client_of_its_kind):
 
 async def test_a_pool_without_room_was_not_sent(monkeypatch, client_of_its_kind):
     monkeypatch.setattr(module, "CONNECTIONS_MAX", 1)
-    monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(under_way, "POOL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(under_way, "REPLY_TIMEOUT_S", 1.0)
     upstream = client_of_its_kind()
     async with a_venue(silence) as venue:
         first = asyncio.create_task(upstream.send(an_order(venue), None))

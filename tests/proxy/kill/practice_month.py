@@ -29,12 +29,13 @@ from proxy.signals.published import published
 from proxy.signals.volatility import hourly_volatility
 from proxy.signals.watch import Held
 from proxy.venues.binance import client_ids
+from rules.account import Account, HeldOrder, OpenOrder, Position
 from rules.facts import Condition, Score
 from rules.instrument import Instrument, MarginTier
 from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
 from rules.model import MarginMode, OrderType, PositionSide, Side
-from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position
+from rules.snapshot import Market
 from sandbox.engine.account import Account as Customer
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.funding import charge_funding

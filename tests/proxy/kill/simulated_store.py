@@ -7,8 +7,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy.store.gate_store import StoreUnavailable
 from proxy.store.gates import GateWord
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.warden_store import AgedHold
 from rules.model import TradingState
 

@@ -30,14 +30,14 @@ from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
 from proxy.kill.truths import Latched
 from proxy.store.fence import DESK, Fence, Scope
-from proxy.store.gate_store import StoreUnavailable
 from proxy.store.gates import LEASE_S
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.warden_store import AgedHold, WardenStore
+from rules.account import Hold, HoldStatus
 from rules.kill.events import Phase
 from rules.kill.machine import replay
 from rules.kill.settings import Flatten
 from rules.model import PositionSide, TradingState
-from rules.snapshot import Hold, HoldStatus
 from tests.proxy.gate.conftest import asking
 from tests.proxy.kill.simulated_store import Ear, SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.kill import runner
-from proxy.kill.bot_exits import exits_of_bots
+from proxy.kill.bot_exits import cancel_exits, exits_of_bots
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.bot_way_out import BORN_PAGES_MAX, BORN_ROWS_MAX
 from proxy.kill.direct import PUBLISHED_AGE_MAX, PublishedShare
@@ -33,12 +33,12 @@ from proxy.kill.runner import Clock, Runner
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.venues.binance import client_ids
+from rules.account import Account, HoldStatus, Share
 from rules.kill.events import CancelStep, CloseRejected, CloseSent, CloseStep, Engaged, KeysDisabled, Phase, Surveyed
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 from rules.kill.machine import DEADLINE, replay
 from rules.kill.rounds import CALM_READS, CALM_SPAN
 from rules.model import PositionSide
-from rules.snapshot import Account, HoldStatus, Share
 from tests.proxy.kill.practice_exchange import practice_exchange
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.test_blocked import a_hold
@@ -47,7 +47,7 @@ from tests.support.scripted_venue import Answer, Venue, an_account, scripted_ven
 GRID, MAKER = client_ids.tag("main", "grid"), client_ids.tag("main", "maker")
 TAGS = client_ids.tags("main", ("grid", "maker"))
 BOT = Scope(bot="grid")
-CANCEL_PLAIN = CancelStep(symbol="BTCUSDT", kind=OrderKind.PLAIN)
+CANCEL_PLAIN = CancelStep(symbol="BTCUSDT", kind=OrderKind.PLAIN, order_ids=("1",))
 FLAT: dict[str, Any] = {
     "openAlgoOrders": [],
     "openOrders": [],
@@ -155,9 +155,9 @@ async def test_all_orders_are_tried_and_the_first_trouble_is_told_as_what_it_is(
         refusing={"DELETE order": answer},
     )
     hands = hands_of(KnownShare("0"))
-    await hands.survey()
+    reading = await hands.survey()
     with pytest.raises(trouble):
-        await hands.cancel(CANCEL_PLAIN)
+        await hands.cancel(replace(CANCEL_PLAIN, order_ids=tuple(order.order_id for order in reading.plain_orders)))
     tried = {params["orderId"] for params in asked(venue, "DELETE", "order")}
     assert tried == {"0", "1", "2", "3", "4", "5", "6"}, "not every order of the bot's, or one of another's"
 
@@ -190,6 +190,26 @@ async def test_a_reading_of_one_bots_part_names_no_exit_of_anothers(
     assert list(exits_of_bots(reading, TAGS).values()) == ["grid"]
 
 
+async def test_of_a_bots_exits_those_that_went_are_told_as_gone_though_the_exchange_refuses_another(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    stops = [an_order(number, f"{GRID}{number}") | {"reduceOnly": True} for number in (1, 2, 3)]
+    shows(venue, openOrders=stops)
+    rest = venue.answers
+
+    def answers(method: str, path: str) -> Answer:
+        refused = method == "DELETE" and venue.requests[-1][2]["orderId"] == "2"
+        return (400, {}, {"code": -4108, "msg": "Symbol is on delivering."}) if refused else rest(method, path)
+
+    venue.answers = answers
+    hands = hands_of(KnownShare("0"))
+    reading = await hands.survey()
+    done = await cancel_exits(hands, reading, exits_of_bots(reading, TAGS), lambda: True)
+    assert [order.order_id for order in done.gone] == ["1", "3"]
+    assert [order.order_id for order in done.refused] == ["2"]
+    assert [params["orderId"] for params in asked(venue, "DELETE", "order")] == ["1", "2", "3"]
+
+
 # Orders that conditional ones became.
 
 
@@ -208,7 +228,7 @@ async def test_what_a_conditional_order_of_the_bots_became_is_the_bots_whatever_
     hands = hands_of(KnownShare("0"))
     reading = await hands.survey()
     assert [order.order_id for order in reading.plain_orders] == ["7"]
-    await hands.cancel(CANCEL_PLAIN)
+    await hands.cancel(replace(CANCEL_PLAIN, order_ids=("7",)))
     assert [params["orderId"] for params in asked(venue, "DELETE", "order")] == ["7"]
     assert [order.order_id for order in (await hands.survey()).plain_orders] == ["7"]
     assert len(asked(venue, "GET", "allAlgoOrders")) == 1, "what is known of these orders was asked again"

@@ -32,15 +32,16 @@ from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock
 from proxy.kill.runs import Work
-from proxy.kill.tries import PURSUER
+from proxy.kill.tries import PURSUER, SHOWN_AGAIN
 from proxy.kill.truths import Stopped
 from proxy.store.epoch import Epoch, EpochFile
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
-from rules.kill.events import Phase
+from rules.account import HoldStatus
+from rules.kill.events import Phase, Resumed
+from rules.kill.legs import OpenLeg
 from rules.kill.settings import Flatten
 from rules.model import PositionSide, TradingState
-from rules.snapshot import HoldStatus
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import LOT, SimulatedVenue
 from tests.proxy.kill.test_blocked import a_desk, a_hold
@@ -1207,7 +1208,8 @@ def test_a_late_fill_is_closed_at_once_though_another_account_is_open(tmp_path: 
 
 
 @pytest.mark.usefixtures("one_clock")
-def test_the_last_word_of_a_followed_kill_outlives_the_warden(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["ann", " ann\t", "ann" * 300], ids=["as it is kept", "with blanks", "too long"])
+def test_the_last_word_of_a_followed_kill_outlives_the_warden(tmp_path: Path, by: str) -> None:
     async def one() -> None:
         Fence.initialise(tmp_path)
         store, events = SimulatedStore(random.Random(5)), list[Any]()
@@ -1215,16 +1217,16 @@ def test_the_last_word_of_a_followed_kill_outlives_the_warden(tmp_path: Path) ->
         venue.plain["o1"] = "BTCUSDT"
         store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
         desk = a_desk(tmp_path, store, venue)
-        await desk.press(DESK, "ann", "stop")
+        await desk.press(DESK, by, "stop")
         await asyncio.sleep(9)
         await dies(desk)
         desk = a_desk(tmp_path, store, venue, events=events)
         await desk.resume()
         await desk.runs.join()
         (account,) = events[-1][1]["accounts"]
-        assert (account["by"], account["reason"], account["cancelled"]) == ("ann", "stop", 1)
+        assert (account["by"], account["reason"], account["cancelled"]) == (by, "stop", 1)
         (shown,) = desk.reports()
-        assert (shown.by, shown.reason, shown.cancelled) == ("ann", "stop", 1)
+        assert (shown.by, shown.reason, shown.cancelled) == (by, "stop", 1)
 
     in_virtual_time(one())
 
@@ -1267,6 +1269,183 @@ def test_what_a_followed_kill_was_expected_to_cost_is_of_all_that_it_closed(tmp_
         assert shown.cost_estimate is not None and shown.cost is not None
         assert shown.cost_estimate.notional == shown.cost.notional == 3100
         assert len(shown.cost_estimate.legs) == 2
+
+    in_virtual_time(one())
+
+
+class Flapping(SimulatedVenue):
+    """Lists as trading what it takes no orders for."""
+
+    def _leg(self, symbol: str, side: PositionSide, quantity: Decimal) -> OpenLeg:
+        return replace(super()._leg(symbol, side, quantity), trading=True)
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("second_ends_open", ["at once", "when it is killed once more"])
+@pytest.mark.parametrize("pressed", [True, False], ids=["pressed again", "pursued"])
+def test_an_account_that_is_open_waits_for_no_second_kill_of_another(
+    tmp_path: Path, second_ends_open: str, pressed: bool
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        loop, store, events = asyncio.get_running_loop(), SimulatedStore(random.Random(5)), list[Any]()
+        main, second = (SimulatedVenue(3, fault_share=0, quiet=True, name=name) for name in ("main", "second"))
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        second.halted.add("BTCUSDT")
+        if second_ends_open == "at once":
+            second.enter("BTCUSDT")
+        else:
+            store.under_way["second"] = (a_hold("d2", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk._record, now=proxy.kill.job.Clock().now)
+        await desk.press(DESK, "ann", "stop")
+        if second_ends_open == "at once":
+            await asyncio.sleep(4.5)
+            store.under_way["main"] = ()
+            await asyncio.sleep(2.2)
+        else:
+            await asyncio.sleep(7)
+            second.enter("BTCUSDT")
+            store.under_way = {}
+        main.away = {"positions"}  # Its second kill lasts until they are read.
+        await asyncio.sleep(3)
+        assert "kill.degraded" in dict(events) and not desk.busy("second"), "it waits for main"
+        second.halted.clear()
+        running = asyncio.create_task(pursuit.run())
+        if pressed:
+            await desk.press(DESK, "ann", "it trades again")
+        while not second.flat and loop.time() < 60:
+            await asyncio.sleep(0.1)
+        assert loop.time() < 20 and desk.busy("main")
+        running.cancel()
+        main.away = set()
+        await desk.runs.join()
+        assert ("kill.flat", "desk") in scopes_told(events) and owed(tmp_path) == []
+        again, first, *_ = job_history(tmp_path, "main")
+        assert again.job.continues == first.job.job_id
+        assert not any(isinstance(event, Resumed) for event in again.events), "its second kill was cut off"
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("ran_s", [0, 0.2, 3])
+def test_a_second_kill_that_outlasts_its_press_ends_with_the_warden_and_is_taken_up(
+    tmp_path: Path, ran_s: float
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        main, second = (SimulatedVenue(3, fault_share=0, quiet=True, name=name) for name in ("main", "second"))
+        main.plain["o1"] = "BTCUSDT"
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        second.enter("BTCUSDT")
+        second.halted.add("BTCUSDT")
+        desk = a_desk(tmp_path, store, main, second)
+        await desk.press(DESK, "ann", "stop")
+        await asyncio.sleep(5)
+        store.under_way["main"] = ()
+        while not any(work.begun for work in desk.runs.works):
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(ran_s)
+        await dies(desk)
+        assert AccountLock(job_directory(tmp_path, "main") / "lock").free(), "it goes on without its warden"
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        await desk.resume()
+        await desk.runs.join()
+        accounts = [each for _, told in events for each in told["accounts"] if each["account"] == "main"]
+        assert [(each["reason"], each["cancelled"], each["flat"]) for each in accounts] == [("stop", 1, True)]
+        assert len(list(job_history(tmp_path, "main"))) == 2
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("taken_up", ["at the start", "by a pursuit", "by a press"])
+def test_the_last_word_of_a_second_kill_that_was_taken_up_tells_what_the_first_did(
+    tmp_path: Path, taken_up: str
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        venue = SimulatedVenue(3, fault_share=0, quiet=True)
+        venue.enter("BTCUSDT")
+        venue.plain["o1"] = "BTCUSDT"
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(MAIN, "ann", "stop")
+        await asyncio.sleep(OVER_AFTER_S + 1.5)
+        (unfinished,) = unfinished_jobs(tmp_path)
+        assert unfinished.job is not None and unfinished.job.continues is not None
+        await dies(desk)
+        desk = a_desk(tmp_path, store, venue, events=events)
+        match taken_up:
+            case "at the start":
+                await desk.resume()
+            case "by a pursuit":
+                await desk.again(MAIN, "main", PURSUER, "left unfinished")
+            case _:
+                await desk.press(MAIN, "bob", "is it flat?")
+        await desk.runs.join()
+        (account,) = events[-1][1]["accounts"]
+        (shown,) = desk.reports()
+        assert (account["by"], account["cancelled"], len(account["closed"])) == ("ann", 1, 1)
+        assert (shown.cancelled, len(shown.closed)) == (1, 1)
+        assert (account["flat_ms"], account["exposed_ms"]) == (shown.flat_ms, shown.exposed_ms)
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize(("come", "expected"), [("0", 100), ("2", 300)])
+def test_what_is_gone_on_with_is_expected_to_cost_once(tmp_path: Path, come: str, expected: int) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store = SimulatedStore(random.Random(5))
+        main = Flapping(3, fault_share=0, quiet=True, hedged=True, name="main")
+        second = SimulatedVenue(3, fault_share=0, quiet=True, name="second")
+        main.positions["BTCUSDT", PositionSide.LONG] = Decimal(1)
+        main.halted.add("BTCUSDT")
+        desk = a_desk(tmp_path, store, main, second)
+        await desk.press(DESK, "ann", "stop")
+        await asyncio.sleep(4)
+        assert {each.account: each.phase for each in desk.reports()}["main"] is Phase.DEGRADED
+        await dies(desk)
+        main.halted.clear()
+        main.positions["BTCUSDT", PositionSide.LONG] += Decimal(come)
+        desk = a_desk(tmp_path, store, main, second)
+        await desk.resume()
+        await desk.runs.join()
+        (shown,) = (each for each in desk.reports() if each.account == "main")
+        assert shown.cost_estimate is not None and shown.cost is not None
+        assert shown.cost_estimate.notional == shown.cost.notional == expected
+        assert shown.cost_estimate.in_book == 1
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_pursuits_kill_goes_on_with_no_earlier_one_of_a_pursuit(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events, turn = SimulatedStore(random.Random(5)), list[Any](), asyncio.Lock()
+        venue = SimulatedVenue(3, fault_share=0, quiet=True)
+        desk = a_desk(tmp_path, store, venue, turn=lambda: turn)
+        await desk.press(MAIN, "ann", "stop")
+        await desk.runs.join()
+        venue.enter("BTCUSDT")
+        await desk.again(MAIN, "main", PURSUER, SHOWN_AGAIN)
+        await desk.runs.join()
+        await asyncio.sleep(3 * 3600)
+        async with turn:  # A watchdog is at the desk.
+            await desk.again(MAIN, "main", PURSUER, SHOWN_AGAIN)
+            await asyncio.sleep(1)
+            await dies(desk)
+        desk = a_desk(tmp_path, store, venue, events=events)
+        await desk.resume()
+        await desk.runs.join()
+        (account,) = events[-1][1]["accounts"]
+        assert not account["closed"] and account["flat_ms"] < 60_000, "it tells of the one of three hours ago"
 
     in_virtual_time(one())
 

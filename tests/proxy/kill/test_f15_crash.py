@@ -13,7 +13,7 @@ from proxy.kill.job import kill
 from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.report import KillReport
 from proxy.store.fence import DESK, Fence
-from rules.snapshot import HoldStatus
+from rules.account import HoldStatus
 from tests.properties.strategies import PROOF
 from tests.proxy.kill.crashes import Crash, Mortal, is_crash
 from tests.proxy.kill.simulated_store import SimulatedStore

@@ -23,9 +23,9 @@ from proxy.kill.late import CalledOff, Once, kill_followed
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
+from rules.account import HoldStatus
 from rules.kill.events import Phase
 from rules.model import PositionSide
-from rules.snapshot import HoldStatus
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.test_blocked import a_hold, slow_down

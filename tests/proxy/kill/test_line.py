@@ -16,7 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.commands.kill import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
+from proxy.commands.exit_codes import NOT_OK, NOT_STARTED, OK, USAGE_ERROR
+from proxy.commands.kill import add_arguments, run
 from proxy.commands.kill_told import Telling
 from proxy.kill import calling, line
 from proxy.kill.asked import asked_of
@@ -189,7 +190,7 @@ async def test_a_reason_that_no_line_takes_is_made_to_fit_by_the_command(tmp_pat
         words = ("--reason", "runaway grid\ncall bob " + "\U0001f4c9" * 600, "--by", "ann\t" + "\U0001f4c9" * 600)
         code, _ = await asyncio.to_thread(pressed, tmp_path, *words)
     ((scope, by, reason),) = desk.pressed
-    assert (code, scope, len(by), len(reason)) == (FLAT, DESK, 500, 500)
+    assert (code, scope, len(by), len(reason)) == (OK, DESK, 500, 500)
     assert reason.startswith("runaway grid call bob ") and by.startswith("ann \U0001f4c9")
 
 
@@ -309,7 +310,7 @@ async def test_a_note_that_comes_after_the_wardens_own_was_taken_away_leaves_no_
     Fence.initialise(tmp_path)
     async with served(tmp_path, Desk()):
         code, _ = await asyncio.to_thread(pressed, tmp_path, "--account", "main")
-    assert (code, asked_of(tmp_path, Scope("main"))) == (FLAT, None)
+    assert (code, asked_of(tmp_path, Scope("main"))) == (OK, None)
     assert Fence(tmp_path).stands(Scope("main"))
 
 
@@ -336,7 +337,7 @@ def test_whoever_interrupts_is_told_what_is_stopped(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Telling, "show", interrupted)
     with somebody(tmp_path, b'{"kind":"heard"}\n'):
         code, told = pressed(tmp_path, "--account", "main")
-    assert code == NOT_FLAT and "interrupted: NOT KNOWN TO BE FLAT\nDONE: entries of account:main are stopped" in told
+    assert code == NOT_OK and "interrupted: NOT KNOWN TO BE FLAT\nDONE: entries of account:main are stopped" in told
     assert Fence(tmp_path).scopes() == {Scope("main")}
 
 

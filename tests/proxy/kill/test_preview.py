@@ -15,9 +15,10 @@ from proxy.exchange.market_payloads import Depth
 from proxy.exchange.troubles import VenueUnavailable
 from proxy.kill.preview import Knowledge, Preview
 from proxy.kill.roster import Roster
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
+from rules.account import Account
 from rules.model import OrderType, PositionSide, Side
-from rules.snapshot import Account, Market
+from rules.snapshot import Market
 from tests.rules.builders import NOW, World, an_account, an_open_order
 
 D = Decimal
@@ -152,5 +153,5 @@ async def test_an_account_that_was_not_surveyed_is_named_all_the_same() -> None:
 
 @pytest.mark.parametrize("scope", ["bot:nobody", "account:nobody", "everything"], ids=str)
 async def test_a_scope_this_desk_does_not_have_is_refused(scope: str) -> None:
-    with pytest.raises(ControlRefused):
+    with pytest.raises(Refused):
         await Desk().look().preview(scope)

@@ -18,7 +18,7 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.hands import AccountHands
 from proxy.kill.rearm_desk import Seen
 from proxy.kill.roster import Roster
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from proxy.store.fence import Scope
 from proxy.store.ownership import DeskTaken
 from rules.model import TradingState
@@ -108,13 +108,13 @@ async def test_a_rearm_on_another_guards_desk_is_refused_for_that_and_not_for_a_
     monkeypatch.setattr(door.bench.store, "set_ramp", refused)
     words = {"name": "ann", "reason": "mended the loop", "typed": "account:main"}
     await door.control.request(scope="account:main", policy=POLICY.version, acknowledged="", **words)
-    with pytest.raises(ControlRefused) as refusal:
+    with pytest.raises(Refused) as refusal:
         await door.control.approve(scope="account:main", **(words | {"name": "ben"}))
     assert str(refusal.value) == said
 
 
 async def test_one_that_nothing_stopped_is_no_scope(door: Door) -> None:
-    with pytest.raises(ControlRefused, match="no such account"):
+    with pytest.raises(Refused, match="no such account"):
         await door.control.seen("account:mian")
 
 

@@ -16,13 +16,13 @@ from proxy.accounts.outside_watch import Found
 from proxy.exchange.troubles import VenueThrottled, VenueUnavailable
 from proxy.kill.watch import Response, Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders, reading_seen
+from rules.account import Account, Position
 from rules.facts import AccountRecord, Condition, Forecast, Performance
 from rules.kill.evidence import Evidence, ForecastSeen
 from rules.kill.settings import Triggers
 from rules.kill.signs import Action, Trigger, signs
 from rules.kill.triggers import Tally, judge
 from rules.model import PositionSide
-from rules.snapshot import Account, Position
 from tests.rules.builders import an_account
 from tests.rules.position.margin_worlds import TIERS, cross
 

@@ -15,14 +15,15 @@ from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, 
 from proxy.leases import watch
 from proxy.leases.watch import STOOD_STILL_S, LeaseWatch
 from proxy.store.embedded import EmbeddedStore
-from proxy.store.gate_store import GateStore, KeyOff, RequestReplayed
+from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
 from proxy.store.leases import LeaseRequest, Leases, LeaseStore
 from proxy.store.ownership import DeskTaken
 from proxy.store.timers import DeadManTimer
+from proxy.store.trouble import KeyDisabled, RequestReplayed
+from rules.account import Account, OpenOrder
 from rules.kill.settings import Lease
 from rules.model import OrderType, Side
-from rules.snapshot import Account, OpenOrder
 from tests.rules.builders import an_account, an_open_order
 
 OURS, THEIRS = "0a" * 16, "0b" * 16
@@ -199,7 +200,7 @@ async def test_a_recorded_request_keeps_nobody_alive(desk: Desk) -> None:
 async def test_a_key_that_was_switched_off_takes_no_lease(desk: Desk) -> None:
     with redis.Redis.from_url(desk.url) as client:
         client.hset(Keys(desk.name).disabled, "key", "1")
-    with pytest.raises(KeyOff):
+    with pytest.raises(KeyDisabled):
         await desk.heard(30)
 
 

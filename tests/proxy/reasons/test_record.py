@@ -16,7 +16,7 @@ from proxy.policy.reading import parse_policy
 from proxy.reasons import record
 from proxy.reasons.plane import Wanted
 from proxy.reasons.record import COLUMNS, ReasonsRecord
-from proxy.refused import ControlRefused
+from proxy.refused import Refused
 from tests.proxy.audit.conftest import POLICY, Desk
 from tests.proxy.audit.damaging import cut_records, no_database
 
@@ -57,14 +57,14 @@ async def test_an_archive_that_cannot_be_read_is_not_an_empty_one(place: Archive
     else:
         silent = make_url("postgresql+psycopg://guard:x@127.0.0.1:1/audit")
         place = ArchivePlace(directory=place.directory, url=silent)
-    with pytest.raises(ControlRefused, match="cannot be read; ask `perpguard audit verify`"):
+    with pytest.raises(Refused, match="cannot be read; ask `perpguard audit verify`"):
         await ask(a_record(place))
 
 
 @pytest.mark.parametrize("name", ["refusals", "table", "rules", "what-if"])
 async def test_a_damaged_record_is_said_and_not_left_out(place: ArchivePlace, name: str) -> None:
     cut_records(place, "decision")
-    with pytest.raises(ControlRefused, match="cannot be read; ask `perpguard audit verify`"):
+    with pytest.raises(Refused, match="cannot be read; ask `perpguard audit verify`"):
         await ASKED[name](a_record(place))
 
 
@@ -90,5 +90,5 @@ async def test_a_table_goes_on_page_after_page_to_its_end_or_its_bound(
 
 
 async def test_a_page_that_was_never_given_is_refused(place: ArchivePlace) -> None:
-    with pytest.raises(ControlRefused, match="no such page"):
+    with pytest.raises(Refused, match="no such page"):
         await table(a_record(place), Wanted(before="yesterday"))

@@ -18,11 +18,11 @@ from proxy.signals.hours import HourFeed
 from proxy.signals.legs import book_of
 from proxy.signals.shelf import Shelf
 from proxy.signals.symbol_forecast import SymbolForecast
+from rules.account import Account
 from rules.facts import AccountRecord
 from rules.fresh import WithoutFacts
 from rules.instrument import MarginTier
 from rules.market.liquidation_forecast import LiquidationForecast
-from rules.snapshot import Account
 from tests.proxy.signals.books import Learner, some_bars
 from tests.rules.builders import NOW, World, a_buy, a_close, an_account, an_instrument, codes, judged
 

@@ -16,9 +16,9 @@ from proxy.signals.glance import SignalsGlance
 from proxy.signals.plane import CarryView
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.signals_state import SignalsState
+from rules.account import Position
 from rules.facts import AccountRecord, Condition, Forecast, Score
 from rules.model import PositionSide
-from rules.snapshot import Position
 from tests.proxy.signals.scoreboard.conftest import HandClock
 from tests.rules.builders import an_account
 from tests.support.signals import BEGIN, HOUR, a_quantile, a_statement

@@ -8,8 +8,8 @@ from typing import Any
 
 from proxy.store.view import Bucket, HoldRequest
 from proxy.store.warden_store import Published, WardenStore
+from rules.account import Account, HeldOrder
 from rules.model import PositionSide, Side
-from rules.snapshot import Account, HeldOrder
 from tests.rules.builders import NOW
 
 

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.voiding import Voiding
 from tests.proxy.store.builders import a_request
 from tests.proxy.store.lean.fake_store import a_store, always, silence

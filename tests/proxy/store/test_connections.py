@@ -116,6 +116,39 @@ async def test_no_connection_is_kept_to_a_server_that_became_a_replica(
         await client.aclose()
 
 
+async def test_what_was_dialled_since_a_failover_is_kept_however_late_the_old_ones_come_back(
+    own_server: EmbeddedStore, tmp_path: Path
+) -> None:
+    """Each that came back closed all others again, for as long as any was in use: hundreds of greetings for one."""
+    with EmbeddedStore(tmp_path / "other") as other, Moved(tmp_path / "address") as moved:
+        moved.to(own_server)
+        client = connect(moved.url, timeout_s=5.0)
+        pool = client.connection_pool
+        used, *slow = [await pool.get_connection() for _ in range(4)]
+        await pool.release(used)
+        await demote(own_server)
+        moved.to(other)
+        with pytest.raises(ReadOnlyError):
+            await write(client)
+        at_work, idle = await pool.get_connection(), await pool.get_connection()
+        await pool.release(idle)
+        async with Redis.from_url(other.url, decode_responses=True) as there:
+            before = await dialled(there)
+            for each in slow:
+                await pool.release(each)
+            assert idle.is_connected
+            await pool.release(at_work)
+            assert at_work.is_connected
+            await asyncio.gather(write(client), write(client))
+            assert await dialled(there) - before <= 1, "one that came back may be used again"
+        await client.aclose()
+
+
+async def dialled(client: Redis) -> int:
+    """How many connections a server has taken."""
+    return int((await client.info("stats"))["total_connections_received"])
+
+
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "unix:///nowhere"])
 def test_every_kind_of_connection_heeds(url: str) -> None:
     made = connect(url, timeout_s=1).connection_pool.connection_class

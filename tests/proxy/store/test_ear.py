@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import redis
 
 from proxy.store.ear import Ear
 from proxy.store.embedded import EmbeddedStore
-from proxy.store.gate_store import StoreUnavailable
 from proxy.store.keys import Keys
+from proxy.store.trouble import StoreUnavailable
+from tests.proxy.store.failover import Moved, demote
 
 
 @pytest.fixture
@@ -74,3 +76,21 @@ def test_a_store_that_is_away_is_said(own_server: EmbeddedStore, desk: str) -> N
         with pytest.raises(StoreUnavailable):
             hearing.hear("here:1", 1)
     hearing.close()
+
+
+async def test_after_a_planned_failover_it_hears_the_new_server(
+    own_server: EmbeddedStore, tmp_path: Path, desk: str, keys: Keys
+) -> None:
+    """The old one lives on as a replica, and closes no connection: a gate would refuse every entry until its end."""
+    with EmbeddedStore(tmp_path / "other") as other, Moved(tmp_path / "address") as moved:
+        moved.to(own_server)
+        hearing = Ear(moved.url, desk)
+        hearing.hear("here:1", 1)
+        await demote(own_server)
+        moved.to(other)
+        with redis.Redis.from_url(other.url) as there:
+            there.hset(keys.controls, "desk", "HALTED")
+        with pytest.raises(StoreUnavailable):
+            hearing.hear("here:1", 1)
+        assert hearing.hear("here:1", 1) == {"desk": "HALTED"}
+        hearing.close()

@@ -20,12 +20,13 @@ from proxy.settings import Settings
 from proxy.store import asking, embedded
 from proxy.store.client import HOT_PATIENCE, HOT_TIMEOUT_S, connect
 from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.warden_store import VERSIONS_LOST_MAX, EpochLost, WardenStore
 from proxy.supervision.supervisor import Supervisor
+from rules.account import Share
 from rules.model import PositionSide
-from rules.snapshot import Share
 from tests.proxy.store.builders import a_request, an_account_of, publish
 from tests.rules.builders import an_override
 from tests.support.worlds import children, until, until_async

@@ -12,12 +12,13 @@ import pytest
 from proxy.decoding import build
 from proxy.store.codec import load, plain
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended, Taken
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.owners import order_field, trade_field
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.warden_store import EpochLost, WardenStore
+from rules.account import Amendment, HoldStatus
 from rules.facts import AccountRecord
 from rules.model import Side
-from rules.snapshot import Amendment, HoldStatus
 from tests.proxy.store.builders import a_held_order, a_request, an_account_of, publish
 from tests.rules.builders import NOW
 
@@ -237,7 +238,7 @@ async def test_a_hold_whose_gate_gave_up_is_undone_even_when_it_is_made_later(ow
     with pytest.raises(StoreUnavailable):
         await hasty.hold(a_request("h1"))
     os.kill(own_server.pid, signal.SIGCONT)
-    await hasty.voided()
+    await hasty._voiding.done()
     assert (await patient.look("demo")).holds == ()
     with pytest.raises(StoreUnavailable):
         await patient.hold(a_request("h1", replay_digest="again"))

@@ -13,9 +13,11 @@ import redis
 from proxy.process_facts import process_facts
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_report import Count, GateReport, encode_report
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.health import HealthStore
 from proxy.store.keys import Keys
+from proxy.store.trouble import StoreUnavailable
+from tests.proxy.store.failover import Moved, demote
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +154,20 @@ async def test_a_store_that_is_away_costs_a_gate_nothing_but_the_telling(tmp_pat
 
 def test_a_report_is_small() -> None:
     assert len(encode_report(a_report("host:1"))) < 1024
+
+
+async def test_after_a_planned_failover_it_is_the_new_server_that_is_looked_at(tmp_path: Path) -> None:
+    with (
+        EmbeddedStore(tmp_path / "one") as one,
+        EmbeddedStore(tmp_path / "other") as other,
+        Moved(tmp_path / "address") as moved,
+    ):
+        moved.to(one)
+        health = HealthStore(moved.url, "desk")
+        await health.look([])
+        await demote(one)
+        moved.to(other)
+        with redis.Redis.from_url(other.url) as there:
+            there.hset(Keys("desk").controls, "generation", "7")
+        assert (await health.look([])).generation == 7
+        await health.aclose()

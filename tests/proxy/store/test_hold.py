@@ -7,12 +7,13 @@ from decimal import Decimal
 import pytest
 
 from proxy.store import hold_script
-from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull, StoreUnavailable
+from proxy.store.gate_store import GateStore
+from proxy.store.trouble import RequestReplayed, StoreFull, StoreUnavailable
 from proxy.store.view import controls_for
 from proxy.store.warden_store import VERSIONS_LOST_MAX
+from rules.account import HoldStatus
 from rules.facts import Score
 from rules.model import TradingState
-from rules.snapshot import HoldStatus
 from tests.proxy.store.builders import a_bucket, a_held_order, a_request, publish
 
 
@@ -157,7 +158,7 @@ async def test_what_cannot_be_decoded_is_as_good_as_no_answer_and_the_hold_is_un
     await raw.hset(keys.record("demo"), mapping={"version": "1", "body": body})
     with pytest.raises(StoreUnavailable):
         await gate.hold(a_request("h1"))
-    await gate.voided()
+    await gate._voiding.done()
     await raw.delete(keys.record("demo"))
     assert (await gate.hold(a_request("h2"))).holds == ()
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxy.store.unreported import may_stand
+from rules.account import OpenOrder, UnreportedOrder
 from rules.model import OrderType, PositionSide, Side
-from rules.snapshot import OpenOrder, UnreportedOrder
 from tests.proxy.store.builders import a_held_order, an_account_of
 from tests.rules.builders import NOW
 

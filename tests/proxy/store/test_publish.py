@@ -4,7 +4,7 @@ import pytest
 
 from proxy.store.codec import load
 from proxy.store.warden_store import VERSIONS_LOST_MAX, EpochLost, WardenStore
-from rules.snapshot import HoldStatus
+from rules.account import HoldStatus
 from tests.proxy.store.builders import a_held_order, a_request, publish
 
 
@@ -126,13 +126,6 @@ async def test_a_superseded_survey_is_not_archived(warden):
     await publish(warden, 3)
     await publish(warden, 2)
     assert len(await warden.read_audit(block_ms=1)) == 1
-
-
-async def test_trimming_forgets_through_the_record_named_and_no_further(warden):
-    await warden.record([{"n": n} for n in range(3)])
-    read = await warden.read_audit(block_ms=1)
-    await warden.trim_audit(read[1][0])
-    assert [load(record) for _, record in await warden.read_audit(block_ms=1)] == [{"n": 2}]
 
 
 async def as_another_version_wrote_it(raw, key):

@@ -8,10 +8,11 @@ import redis.asyncio
 
 from proxy.store import settling_again
 from proxy.store.codec import load
-from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
+from proxy.store.trouble import StoreUnavailable
 from proxy.store.under_way import UNDER_WAY_MAX_S
-from rules.snapshot import HoldStatus, UnreportedOrder
+from rules.account import HoldStatus, UnreportedOrder
 from tests.proxy.store.builders import a_held_order, a_request, publish
 from tests.rules.builders import NOW
 
@@ -135,7 +136,7 @@ async def test_what_nobody_knows_of_an_order_is_told_again_too(hurt):
     with pytest.raises(StoreUnavailable):
         await gate.settle("demo", "h1", "UNKNOWN", [{"kind": "outcome"}], (a_held_order(),), [lost])
     await client.replicaof("NO", "ONE")
-    await gate.settled()
+    await gate._settling_again.done()
     assert [hold.status for hold in (await held(gate)).values()] == [HoldStatus.UNKNOWN]
     assert await gate.unreported("demo") == (lost,)
 
@@ -146,7 +147,7 @@ async def test_nothing_is_told_again_of_what_the_warden_released_meanwhile(hurt)
         await gate.settle("demo", "h1", "ACCEPTED", [], (a_held_order(),))
     await client.replicaof("NO", "ONE")
     await client.delete(Keys("desk").holds("demo"))
-    await gate.settled()
+    await gate._settling_again.done()
     assert await held(gate) == {}
 
 
@@ -158,7 +159,7 @@ async def test_it_is_told_again_for_a_while_only(hurt, monkeypatch):
     with pytest.raises(StoreUnavailable):
         await gate.settle("demo", "h1", "RELEASE", [])
     async with asyncio.timeout(5):
-        await gate.settled()
+        await gate._settling_again.done()
     await client.replicaof("NO", "ONE")
     assert [hold.status for hold in (await held(gate)).values()] == [HoldStatus.PENDING]
 
@@ -181,6 +182,6 @@ async def test_nothing_is_told_again_where_the_desk_is_another_guards(hurt, monk
     gate.taken = lambda: True
     await client.replicaof("NO", "ONE")
     async with asyncio.timeout(5):
-        await gate.settled()
+        await gate._settling_again.done()
     gate.taken = lambda: False
     assert [hold.status for hold in (await held(gate)).values()] == [HoldStatus.PENDING]

@@ -19,7 +19,7 @@ from proxy.warden import claim as claim_module
 from proxy.warden import filling as filling_module
 from proxy.warden.claim import DeskClaim
 from proxy.warden.filling import Filling
-from rules.snapshot import HoldStatus
+from rules.account import HoldStatus
 
 
 def a_hold(status: HoldStatus) -> Any:

@@ -75,7 +75,7 @@ class Guard:
         account = SimpleNamespace(keeper=keeper, key=SimpleNamespace(verdict=self.verdict))
         self.account = account
         venue = SimpleNamespace(
-            market=SimpleNamespace(markets={"BTCUSDT": SimpleNamespace(as_of=self.priced_at)}),
+            market=SimpleNamespace(priced_at=self.priced_at),
             clock=SimpleNamespace(offset_ms=self.offset_ms),
             budget=SimpleNamespace(spent=lambda: self.spent),
         )
@@ -277,7 +277,7 @@ def test_a_warden_that_starts_anew_while_the_exchange_is_away_says_nothing_is_ov
     guard = Guard(tmp_path, verdict="unknown", stopped={DESK}, lost=True)
     sight = guard.sight()
     guard.keeper.account = guard.keeper.surveyed_at = None
-    guard.venue.market.markets, guard.venue.clock.offset_ms = {}, None
+    guard.venue.market.priced_at = guard.venue.clock.offset_ms = None
     told = told_in(guard, sight, state, 400, later)
     assert [each for each in told if not each.startswith("repeated")] == ["raised stop:desk", "cleared store"], (
         "the store alone is known to be well"
@@ -289,8 +289,7 @@ def test_what_got_well_over_a_restart_is_over_once_it_is_known(tmp_path: Path, l
     state, _ = evolve(State(), Seen(reports), NOW - timedelta(seconds=400), quiet=False)
     guard = Guard(tmp_path)
     sight = guard.sight()
-    guard.keeper.surveyed_at = guard.priced_at = NOW + timedelta(days=1)
-    guard.venue.market.markets["BTCUSDT"].as_of = NOW + timedelta(days=1)
+    guard.keeper.surveyed_at = guard.venue.market.priced_at = NOW + timedelta(days=1)
     assert told_in(guard, sight, state, 89, later) == []
     assert told_in(guard, sight, state, 40, later) == ["cleared survey:main", "cleared feed:main"]
 

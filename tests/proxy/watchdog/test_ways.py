@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ReadOnlyError
 
 from proxy.store.beats import BeatStore
 from proxy.store.embedded import EmbeddedStore
@@ -17,6 +18,7 @@ from proxy.watchdog.acts import Acts
 from proxy.watchdog.beat import Answer, Beat, Call, Duty, Terms, seal, unseal
 from proxy.watchdog.ways import PortWay, StoreWay
 from rules.kill.settings import Flatten, OnGoodbye
+from tests.proxy.store.failover import Moved, demote
 
 SECRET = Secret("a" * 64)
 TERMS = Terms(silent_s=10, on_goodbye=OnGoodbye.STAND_DOWN, flatten=Flatten())
@@ -183,6 +185,31 @@ async def test_a_guard_with_its_clock_behind_is_heard_in_the_store_once_it_has_a
     way.answered(a_beat(2, boot_us=1))
     await left((a_beat(3, boot_us=1), False))  # An answer that came late makes nothing younger.
     await beats.aclose()
+
+
+async def test_after_a_planned_failover_it_hears_the_guard_at_the_new_server(tmp_path: Path) -> None:
+    """The old one lives on, a replica without its link, and has the same beat for ever: who only reads is not told."""
+    with (
+        EmbeddedStore(tmp_path / "one") as one,
+        EmbeddedStore(tmp_path / "other") as other,
+        Moved(tmp_path / "address") as moved,
+    ):
+        moved.to(one)
+        heart, mailbox = BeatStore(moved.url, "moved"), BeatStore(moved.url, "moved")
+        way = StoreWay(mailbox, SECRET)
+        for number in (1, 2):
+            await heart.publish(seal(SECRET, a_beat(number)))
+            heard = await way.look(Duty.WATCHING)
+        assert heard == a_beat(2)
+        await demote(one)
+        moved.to(other)
+        with pytest.raises(ReadOnlyError):
+            await heart.publish(seal(SECRET, a_beat(3)))
+        await heart.publish(seal(SECRET, a_beat(4)))
+        assert await way.look(Duty.WATCHING) is None, "the old server's"
+        assert await way.look(Duty.WATCHING) == a_beat(4)
+        await heart.aclose()
+        await mailbox.aclose()
 
 
 async def test_a_store_that_is_away_is_silence(tmp_path: Path) -> None:

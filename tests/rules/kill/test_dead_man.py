@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from rules.account import Account
 from rules.decision import Enforcement
 from rules.kill.dead_man import FLATTEN_S, in_maintenance, may_stand, refresh_s, relies_on_stops
 from rules.kill.settings import DeadMan, KillSettings, Watchdog
 from rules.market.maintenance_window import MaintenanceWindow, Window
 from rules.model import OrderType, Side
-from rules.snapshot import Account
 from tests.rules.builders import NOW, World, a_policy, an_account, an_open_order
 
 STOP = an_open_order(

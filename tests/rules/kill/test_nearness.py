@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import Account
 from rules.kill.nearness import distance_of, is_carried, notional, revalued
-from rules.snapshot import Account
 from tests.rules.builders import World, an_account
 from tests.rules.position.margin_worlds import TIERS, cross
 

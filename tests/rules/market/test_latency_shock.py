@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import HoldStatus
 from rules.engine import decide_batch
 from rules.market.latency_shock import LatencyShock
-from rules.snapshot import HoldStatus
 from tests.rules.builders import a_buy, a_policy, an_account, codes, judged
 
 RULE = LatencyShock(alert_ratio=Decimal(3), delay_ratio=Decimal(5), delay_s=2, reduce_ratio=Decimal(10))

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from proxy.policy.reading import PolicyError, parse_policy
+from rules.account import Position
 from rules.market.maintenance_window import MaintenanceWindow, Window
 from rules.model import PositionSide
-from rules.snapshot import Position
 from tests.rules.builders import NOW, a_buy, a_sell, an_account, judged
 
 HOUR = timedelta(hours=1)

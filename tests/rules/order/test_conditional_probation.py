@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import pytest
 
+from rules.account import HoldStatus
 from rules.decision import Enforcement, Verdict
 from rules.facts import Holding
 from rules.model import OrderType, Side
 from rules.order.conditional_probation import ConditionalProbation
 from rules.rule import FACTS_UNKNOWN
-from rules.snapshot import HoldStatus
 from tests.rules.builders import a_buy, a_close, a_sell, an_account, an_amend, an_open_order, judged
 
 RULE = ConditionalProbation(limit=Decimal(600))

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from rules.account import HoldStatus
 from rules.decision import Enforcement, Verdict
 from rules.engine import decide_batch
 from rules.model import OrderType, PositionSide, Side
 from rules.order.duplicate_order import DuplicateOrder
-from rules.snapshot import HoldStatus
 from tests.rules.builders import a_buy, a_policy, a_sell, an_account, an_amend, an_open_order, codes, judged
 
 RULE = DuplicateOrder(window_s=5)

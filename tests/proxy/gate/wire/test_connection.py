@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from proxy.gate import upstream as seam
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown
 from proxy.gate.wire.client import WireUpstream
 from proxy.gate.wire.connection import Connection
+from proxy.store import under_way
 from tests.support.venue_of_bytes import OK, Behaviour, Venue, a_venue, an_order, answering
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
@@ -213,7 +213,7 @@ async def test_a_drip_is_no_answer_however_long_it_goes_on(
     upstream: WireUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time is for the whole reply, not for each byte of it."""
-    monkeypatch.setattr(seam, "REPLY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(under_way, "REPLY_TIMEOUT_S", 0.3)
 
     async def drip(venue: Venue, reader: Reader, writer: Writer) -> None:
         await venue.request(reader)
@@ -241,7 +241,7 @@ async def test_who_hangs_up_at_once_is_not_asked_twice(upstream: WireUpstream) -
 
 async def test_a_late_reply_meets_nobody(upstream: WireUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to the first order comes when the second is sent: it is not the second one's."""
-    monkeypatch.setattr(seam, "REPLY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(under_way, "REPLY_TIMEOUT_S", 0.2)
 
     async def late(venue: Venue, reader: Reader, writer: Writer) -> None:
         await venue.request(reader)

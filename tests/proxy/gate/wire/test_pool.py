@@ -12,6 +12,7 @@ from proxy.gate import upstream as seam
 from proxy.gate.upstream import NotSent, OutcomeUnknown
 from proxy.gate.wire import pool as module
 from proxy.gate.wire.client import WireUpstream
+from proxy.store import under_way
 from tests.support.venue_of_bytes import OK, Venue, a_venue, an_order, answering
 from tests.support.waiting import until
 
@@ -147,7 +148,7 @@ async def test_a_venue_that_does_not_take_the_connection_was_not_sent_to(
     upstream: WireUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TLS that never comes: the time to connect is for all of it."""
-    monkeypatch.setattr(seam, "CONNECT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(under_way, "CONNECT_TIMEOUT_S", 0.1)
 
     async def silent(venue: Venue, reader: Reader, writer: Writer) -> None:
         await asyncio.sleep(5)

@@ -27,9 +27,9 @@ from proxy.vault.keys import Secret
 from proxy.vault.sealing import WORK_FACTOR_MIN
 from proxy.vault.vault import Vault
 from proxy.warden.pieces.hands import newcomers
-from proxy.warden.pieces.rearming import Looks
+from proxy.warden.pieces.preconditions import Preconditions
+from rules.account import Hold, HoldStatus, Position
 from rules.model import PositionSide
-from rules.snapshot import Hold, HoldStatus, Position
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.test_blocked import a_desk
@@ -40,15 +40,15 @@ MAIN = Scope("main")
 
 def looks_of(
     kill: KillDesk, positions: Sequence[Position] = (), key: KeyWatch | None = None, store: SimulatedStore | None = None
-) -> Looks:
+) -> Preconditions:
     """The looks of a desk of the account ``main``, whose newest survey shows these positions."""
     account = SimpleNamespace(name="main", open_orders=(), positions=tuple(positions), shares=())
     pieces: Any = SimpleNamespace(keeper=SimpleNamespace(account=account, venue="binanceusdm"), key=key)
     ground: Any = SimpleNamespace(scribe=SimpleNamespace(verification=None), store=store)
-    return Looks(ground, kill, {"main": pieces}, {}, ground)
+    return Preconditions(ground, kill, {"main": pieces}, {}, ground)
 
 
-async def flat(looks: Looks, scope: Scope, said: str = "") -> Checked:
+async def flat(looks: Preconditions, scope: Scope, said: str = "") -> Checked:
     return (await checked([Precondition("flat", looks.flat)], scope, said))[0]
 
 
@@ -85,7 +85,7 @@ def test_naming_what_a_kill_left_acknowledges_it(tmp_path: Path, what: str, name
             if held and what != "not surveyed"
         ]
 
-    async def looked_at(looks: Looks) -> None:
+    async def looked_at(looks: Preconditions) -> None:
         found = await flat(looks, MAIN)
         assert not found.holds and len(found.left) == 1 and found.left[0].startswith(line)
         assert not (await flat(looks, MAIN, "something is left, I live with it")).holds

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from proxy.audit.pages import print_table, say
-from proxy.ledger.books.coverage import Coverage, Missing
+from proxy.commands.terminal_tables import print_table, say
+from proxy.ledger.books.coverage import Coverage
 from proxy.ledger.books.execution import Quality
-from proxy.ledger.books.reconciling import Reconciliation, Standing
-from proxy.ledger.books.rows import moment
+from proxy.ledger.books.reconciling import Reconciliation
 from proxy.ledger.books.sums import Amounts, Books, Subject
-
-GAPS_SHOWN: Final = 10
-DIFFERENCES_SHOWN: Final = 50
+from proxy.ledger.books.words import DIFFERENCES_SHOWN, coverage_lines, in_words, minute, plain_amounts, verdict
 
 _EXECUTION: Final = (
     "day",
@@ -116,50 +112,6 @@ def print_execution(days: Sequence[Quality]) -> None:
         say("no order was judged or filled")
 
 
-def verdict(found: Reconciliation) -> str:
-    """What the comparison came to, in one sentence."""
-    span = f"{minute(found.since)} to {minute(found.until)} UTC"
-    match found.standing:
-        case Standing.RECONCILED:
-            return f"{found.account}: reconciled to the last digit for {span}, {found.compared} trades and fundings"
-        case Standing.DIFFERS:
-            return f"{found.account}: {found.differing} amounts differ from the venue's statement for {span}"
-        case Standing.INCOMPLETE:
-            pending = f", {found.pending} trades or fundings are not in both yet" if found.pending else ""
-            return f"{found.account}: nothing read differs for {span}, and not everything has been read{pending}"
-
-
-def coverage_lines(coverage: Coverage) -> list[str]:
-    """How far the ledger is complete."""
-    whole = f"complete from {minute(moment(coverage.since_ms))} to {minute(moment(coverage.until_ms))} UTC"
-    lines = [f"{coverage.account}: {whole}{', but for' if coverage.missing else ''}"]
-    lines += [f"  {line}" for line in gap_lines(coverage.missing)]
-    if coverage.nameless:
-        lines.append(f"  {coverage.nameless} orders with fills, and nobody knows yet who sent them")
-    return lines
-
-
-def gap_lines(missing: Sequence[Missing]) -> list[str]:
-    """What has not been read."""
-    lines = []
-    for each in missing[:GAPS_SHOWN]:
-        of = f"fills of {each.symbol}" if each.symbol else "the statement"
-        lines.append(f"{of} from {minute(moment(each.span.begin))} to {minute(moment(each.span.end))}")
-    if len(missing) > GAPS_SHOWN:
-        lines.append(f"and {len(missing) - GAPS_SHOWN} more")
-    return lines
-
-
-def in_words(amounts: Amounts) -> str:
-    """Each asset's sum by itself."""
-    return ", ".join(f"{format(amount, 'f')} {asset}" for asset, amount in sorted(amounts.items())) or "0"
-
-
-def minute(at: datetime) -> str:
-    """A moment to the second."""
-    return at.strftime("%Y-%m-%d %H:%M:%S")
-
-
 def books_json(books: Mapping[Subject, Books]) -> list[dict[str, Any]]:
     """One object a subject; amounts are strings by asset."""
     return [
@@ -174,11 +126,6 @@ def books_json(books: Mapping[Subject, Books]) -> list[dict[str, Any]]:
         }
         for each, found in sorted(books.items())
     ]
-
-
-def plain_amounts(amounts: Amounts) -> dict[str, str]:
-    """Sums as strings, without an exponent."""
-    return {asset: format(amount, "f") for asset, amount in sorted(amounts.items())}
 
 
 def _number(value: Decimal | None) -> str:

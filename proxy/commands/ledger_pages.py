@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from proxy.audit import pages
 from proxy.audit.words import in_words
+from proxy.commands.audit_pages import Hindsight
+from proxy.commands.terminal_tables import print_table, say
 from proxy.ledger.counterfactual import Fees, Horizon, Outcome
 from proxy.ledger.supposing import Supposed
 from proxy.ledger.valuing import Counterfactual, HorizonSum, RuleSum
@@ -31,29 +32,29 @@ def print_counterfactual(report: Counterfactual, fees: Fees, *, as_json: bool) -
     rows = _rows(report.refused)
     if len(rows) > 1:
         rows.append(_row("all", report.total))
-    pages.print_table(("refused by", "orders", "refusals", *_HORIZONS.values()), rows)
+    print_table(("refused by", "orders", "refusals", *_HORIZONS.values()), rows)
     would = "reported by; enforced, it would have"
-    pages.print_table((would, "orders", "reports", *_HORIZONS.values()), _rows(report.reported))
+    print_table((would, "orders", "reports", *_HORIZONS.values()), _rows(report.reported))
     if not report.refused and not report.reported:
-        pages.say("nothing was refused or reported")
+        say("nothing was refused or reported")
     for reason, count in report.left_out.most_common():
-        pages.say(f"left out: {count} {reason}")
+        say(f"left out: {count} {reason}")
     for reason, count in report.unknown.most_common():
-        pages.say(f"unknown: {count} times {reason}")
-    pages.say(
+        say(f"unknown: {count} times {reason}")
+    say(
         f"in quote currency, after an assumed fee of {fees.taker} (taker) or {fees.maker} (maker); nobody knows what"
         " the bot would have done next"
     )
 
 
-def hindsight(supposed: Sequence[Supposed]) -> pages.Hindsight:
+def hindsight(supposed: Sequence[Supposed]) -> Hindsight:
     """What refused orders would have come to, each at each horizon."""
     lines = [
         (_HORIZONS[horizon], f"{in_words(plain_command(each.order))}: {_made(outcome)}")
         for each in supposed
         for horizon, outcome in each.outcomes.items()
     ]
-    return pages.Hindsight(lines=lines, body=plain(supposed))
+    return Hindsight(lines=lines, body=plain(supposed))
 
 
 def _rows(sums: Mapping[str, RuleSum]) -> list[tuple[str, ...]]:

@@ -1,27 +1,20 @@
-"""How the audit looks: tables for people, JSON for machines. Every word that came from outside is made safe first."""
+"""How the audit looks: tables for people, JSON for machines."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import Any
 
 from proxy import terminal
 from proxy.audit.query import JudgedCommand, Story
 from proxy.audit.replay import ReplayReport
 from proxy.audit.verify import VerifyReport
 from proxy.audit.words import in_words
+from proxy.commands.terminal_tables import print_table, say
 from proxy.store.codec import plain
-from proxy.terminal import json_text, safe
+from proxy.terminal import json_text
 from proxy.venues.binance.client_ids import inward, tag
-
-_PIPE_WIDTH: Final = 200
-"""Columns when nobody is looking: wide enough that no cell breaks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,28 +30,9 @@ class Hindsight:
     unknown: str = ""
 
 
-def say(line: str) -> None:
-    """One line to standard output, bounded: what was recorded may be of any length."""
-    terminal.say(safe(line))
-
-
-def complain(line: str, name: str = "audit") -> None:
-    """One line to standard error, from the command ``name``, bounded."""
-    terminal.complain(name, safe(line))
-
-
 def complain_progress(done: int, of: int) -> None:
     """How far a verification is, to standard error."""
     terminal.complain("audit", f"{done} of {of} records")
-
-
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table, or nothing when it has no rows."""
-    table = _table(*headings)
-    for row in rows:
-        table.add_row(*_cells(*row))
-    if table.rows:
-        _console().print(table)
 
 
 def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
@@ -66,11 +40,14 @@ def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
     if as_json:
         terminal.show_json([plain(row) for row in rows])
         return
-    table = _table("time (UTC)", "bot", "account", "command", "verdict", "why", "id")
-    for row in rows:
-        when = f"{row.at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(*_cells(when, row.bot, row.account, row.command, row.verdict, _why(row), row.id))
-    _console().print(table)
+    print_table(
+        ("time (UTC)", "bot", "account", "command", "verdict", "why", "id"),
+        [
+            (f"{row.at:%Y-%m-%d %H:%M:%S}", row.bot, row.account, row.command, row.verdict, _why(row), row.id)
+            for row in rows
+        ],
+        also_empty=True,
+    )
     say(f"{len(rows)} shown" if rows else "nothing matches")
 
 
@@ -79,25 +56,25 @@ def print_story(story: Story, hindsight: Hindsight, *, as_json: bool) -> None:
     if as_json:
         terminal.show_json({**asdict(story), "counterfactual": hindsight.body})
         return
-    table = _table("what", "time (UTC)", "detail")
+    rows: list[Sequence[object]] = []
     if story.intent is not None:
         asked = "; ".join(in_words(command) for command in story.intent["commands"])
-        table.add_row(*_cells("asked", story.intent["at"], f"{story.intent['bot']}: {asked}"))
+        rows.append(("asked", story.intent["at"], f"{story.intent['bot']}: {asked}"))
     if story.decision is not None:
         for command, decided in zip(story.decision["commands"], story.decision["decisions"], strict=True):
-            table.add_row(*_cells("decided", story.decision["at"], f"{in_words(command)}: {_decided(decided)}"))
+            rows.append(("decided", story.decision["at"], f"{in_words(command)}: {_decided(decided)}"))
             if (named := command.get("client_order_id")) is not None:
-                table.add_row(*_cells("named", "", _named(story.decision, str(named))))
+                rows.append(("named", "", _named(story.decision, str(named))))
             for leave in _leave(story.decision, decided):
-                table.add_row(*_cells("let pass", "", leave))
-        table.add_row(*_cells("under", "", f"policy {story.decision['policy_version']}"))
+                rows.append(("let pass", "", leave))
+        rows.append(("under", "", f"policy {story.decision['policy_version']}"))
     if story.outcome is not None:
-        table.add_row(*_cells("came of it", story.outcome["at"], _came_of_it(story.outcome)))
+        rows.append(("came of it", story.outcome["at"], _came_of_it(story.outcome)))
     for when, detail in hindsight.lines:
-        table.add_row(*_cells("had it been sent", when, detail))
+        rows.append(("had it been sent", when, detail))
     for record in story.others:
-        table.add_row(*_cells(record["kind"], record["at"], json_text(record)))
-    _console().print(table)
+        rows.append((record["kind"], record["at"], json_text(record)))
+    print_table(("what", "time (UTC)", "detail"), rows, also_empty=True)
 
 
 def print_verification(report: VerifyReport, *, as_json: bool) -> None:
@@ -194,19 +171,3 @@ def _came_of_it(outcome: dict[str, Any]) -> str:
     details = [f"{name} {outcome[name]}" for name in ("http_status", "venue_code") if outcome.get(name) is not None]
     items = [json_text(each) for each in outcome.get("items", ())]
     return "; ".join([outcome["result"], *details, *items])
-
-
-def _table(*headings: str) -> Table:
-    table = Table()
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def _cells(*values: object) -> list[Text]:
-    # Text, not str: rich would read "[red]" in a bot's name as markup.
-    return [Text(safe(value)) for value in values]
-
-
-def _console() -> Console:
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
