@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from proxy.store import under_way
+from proxy import under_way
 from proxy.store.warden_store import AgedHold, WardenStore
 
 log = logging.getLogger("perpguard.accounts")

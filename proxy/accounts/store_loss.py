@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from proxy import under_way
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.unresolved import Unresolved
-from proxy.store import under_way
 from proxy.store.warden_store import EpochLost, WardenStore
 
 log = logging.getLogger("perpguard.accounts")

@@ -19,8 +19,8 @@ from typing import Final, Protocol
 
 from proxy.exchange.payloads import PlacedOrder
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.store.under_way import UNDER_WAY_MAX_S
 from proxy.store.warden_store import AgedHold, WardenStore
+from proxy.under_way import UNDER_WAY_MAX_S
 from rules.account import Amendment, HeldOrder, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")

@@ -189,8 +189,8 @@ class Scribe:
                         await self._tell(came, reader)
                         self._heard_all(came, began)
                     after = came[-1][0] if came else after
-                    if came:
-                        continue
+                    if len(came) == DRAIN_BATCH_MAX:
+                        continue  # Else that was all: what comes next is heard together, a little later.
                 except STORE_TROUBLE as trouble:
                     log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
             await asyncio.sleep(HEAR_ON_EVERY_S)
@@ -297,7 +297,8 @@ class Scribe:
 
     async def _trim(self, through: str) -> None:
         """The archive has it: nobody tells again what is in the stream no more."""
-        self.trouble, self._appending_since = "", None
+        self.trouble = ""
+        self._appending_since = None
         async with self._telling:
             await self._store.trim_audit(through)
             end = _order(through)

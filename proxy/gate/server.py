@@ -107,7 +107,7 @@ class GateServer(uvicorn.Server):
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         for each in self._sockets():
             each.hold()
-        await self._until(lambda: self._has_let_go(began + GIVE_UP_AFTER_S), began + CUT_AFTER_S)
+        await self._until(lambda: self._let_go(began + GIVE_UP_AFTER_S), began + CUT_AFTER_S)
         for each in self._sockets():
             each.shutdown()
         if self._relieved:
@@ -128,8 +128,8 @@ class GateServer(uvicorn.Server):
         connections: set[Any] = self.server_state.connections
         return [each for each in connections if isinstance(each, BotConnection)]
 
-    def _has_let_go(self, until: float) -> bool:
-        """Say goodbye to every socket whose bot waits for nothing. Whether that are all, and no order is under way.
+    def _let_go(self, until: float) -> bool:
+        """Say goodbye to every socket whose bot waits for nothing. True when none is kept and no order is under way.
 
         What has not been heard at ``until`` is not waited for.
         """

@@ -14,8 +14,8 @@ from urllib.request import Request
 
 import httpx
 
+from proxy import under_way
 from proxy.budget.silence import Silence
-from proxy.store import under_way
 from proxy.venues.binance.route import BUDGET_HOST
 from rules.kill.budget import Spend
 

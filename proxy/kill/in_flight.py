@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.under_way import LATE_S, REPLY_TIMEOUT_S
 from proxy.store.warden_store import WardenStore
+from proxy.under_way import LATE_S, REPLY_TIMEOUT_S
 from rules.account import HoldStatus
 
 log = logging.getLogger("perpguard.kill")

@@ -7,8 +7,8 @@ import logging
 import time
 from typing import Final
 
+from proxy import under_way
 from proxy.policy.in_force import NotKept
-from proxy.store import under_way
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.ownership import DeskTaken
 from proxy.warden.claim import DeskClaim

@@ -37,7 +37,7 @@ _wire_log = logging.getLogger("perpguard.gate.wire")
 _wire_log.setLevel(logging.WARNING)  # Below that it would tell of every connection, and of every frame.
 
 MESSAGE_BYTES_MAX: Final = 65_536
-PATIENT_BYTES: Final = 1024
+PARSED_AT_ONCE: Final = 1024
 """So much is read before it is asked again whether the socket is closed, and of a patiently read bot what its rate has
 room for: a few orders, or 170 empty frames."""
 
@@ -285,9 +285,9 @@ class BotConnection(asyncio.Protocol):
         Of a socket that is closed only the close frame is still wanted: it is looked for in one step, and the rest is
         dropped, so that a flood behind it costs nobody else the loop. Who buried its close frame meets the deadline.
         """
-        for start in range(0, len(data), PATIENT_BYTES):
-            self._parse(data[start : start + PATIENT_BYTES])
-            if self._gone.is_set() or self._pace.keeps_back(data, start + PATIENT_BYTES, self._read_on):
+        for start in range(0, len(data), PARSED_AT_ONCE):
+            self._parse(data[start : start + PARSED_AT_ONCE])
+            if self._gone.is_set() or self._pace.keeps_back(data, start + PARSED_AT_ONCE, self._read_on):
                 break
         self._write_out()
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 
+from proxy import under_way
 from proxy.gate.upstream import NotSent, OutboundRequest, Turnstile, UpstreamReply
 from proxy.gate.wire.origin import Origin, split_url
 from proxy.gate.wire.pool import Pool
 from proxy.gate.wire.tls import trusted
-from proxy.store import under_way
 
 
 class WireUpstream:

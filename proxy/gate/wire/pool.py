@@ -11,13 +11,13 @@ import ssl
 from collections import deque
 from typing import Final
 
+from proxy import under_way
 from proxy.gate import upstream
 from proxy.gate.upstream import NotSent
 from proxy.gate.wire.connection import Connection
 from proxy.gate.wire.dial import dial
 from proxy.gate.wire.origin import Origin
 from proxy.gate.wire.tls import TlsLayer
-from proxy.store import under_way
 
 log = logging.getLogger("perpguard.gate")
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from proxy import under_way
 from proxy.accounts import unresolved
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.keeper import AccountKeeper
-from proxy.store import under_way
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import EpochLost, WardenStore

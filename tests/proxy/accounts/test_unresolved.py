@@ -14,11 +14,11 @@ from typing import Any, cast
 
 import pytest
 
+from proxy import under_way
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, QUESTIONS_MAX, Answer, Unresolved
 from proxy.exchange.payloads import PlacedOrder
 from proxy.exchange.troubles import VenueRefused
-from proxy.store import under_way
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore

@@ -124,7 +124,7 @@ async def test_each_of_a_burst_on_the_trading_socket_is_answered_in_its_turn():
         begun = asyncio.get_running_loop().time()
         bot.write(*(frame(text.ljust(400)) for text in burst))
         assert [(await bot.frame())[1].decode().strip() for _ in burst] == burst
-        too_many = len(burst) - doors.TRADING_CALLS_PER_S - sockets.PATIENT_BYTES / 400
+        too_many = len(burst) - doors.TRADING_CALLS_PER_S - sockets.PARSED_AT_ONCE / 400
         assert asyncio.get_running_loop().time() - begun > too_many / doors.TRADING_CALLS_PER_S * 0.9
 
 
@@ -138,7 +138,7 @@ async def test_a_flood_on_the_trading_socket_is_read_at_its_rate_and_nobody_else
             await asked(other, "LIST_SUBSCRIPTIONS")
         await asyncio.sleep(0.5)
         seconds = 1 + asyncio.get_running_loop().time() - begun
-        assert len(trading.heard) < seconds * doors.TRADING_CALLS_PER_S + sockets.PATIENT_BYTES / len(frame("x")) + 1
+        assert len(trading.heard) < seconds * doors.TRADING_CALLS_PER_S + sockets.PARSED_AT_ONCE / len(frame("x")) + 1
         async with asyncio.timeout(3):
             await gate.stop()
 
@@ -158,7 +158,7 @@ async def test_pings_that_gathered_behind_a_burst_on_the_trading_socket_are_answ
 async def test_a_flood_of_pings_on_the_trading_socket_is_read_at_the_rate_of_messages():
     async with a_world(trading=Trading()) as (_, gate), gate.raw("/ws-fapi/v1") as flood:
         flood.write(frame("", 9) * 5000)
-        pongs, at_once = 0, sockets.PATIENT_BYTES / len(frame("", 9)) + 1
+        pongs, at_once = 0, sockets.PARSED_AT_ONCE / len(frame("", 9)) + 1
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 while True:
@@ -726,5 +726,5 @@ async def test_a_flood_behind_what_closes_the_socket_is_not_parsed(path, first, 
         bot.write(flood)
         await until(lambda: bool(parsed))
         await asyncio.sleep(0.1)
-    assert max(parsed) <= sockets.PATIENT_BYTES
+    assert max(parsed) <= sockets.PARSED_AT_ONCE
     assert sum(parsed) < len(flood) / 4, "of each read one step, the rest is dropped"

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from proxy import under_way
 from proxy.gate import upstream as module
 from proxy.gate.upstream import FenceClosed, HttpxUpstream, NotSent, OutboundRequest, OutcomeUnknown
 from proxy.gate.wire.client import WireUpstream
-from proxy.store import under_way
 from tests.support.venue_of_bytes import OK, a_venue, an_order, answering
 
 

@@ -11,7 +11,7 @@ from proxy.store.codec import load
 from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
 from proxy.store.trouble import StoreUnavailable
-from proxy.store.under_way import UNDER_WAY_MAX_S
+from proxy.under_way import UNDER_WAY_MAX_S
 from rules.account import HoldStatus, UnreportedOrder
 from tests.proxy.store.builders import a_held_order, a_request, publish
 from tests.rules.builders import NOW

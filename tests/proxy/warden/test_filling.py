@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from proxy import under_way
 from proxy.policy.in_force import NotKept
-from proxy.store import under_way
 from proxy.store.ownership import DeskTaken, TakenOver
 from proxy.warden import claim as claim_module
 from proxy.warden import filling as filling_module

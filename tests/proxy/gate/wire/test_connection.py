@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from proxy import under_way
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown
 from proxy.gate.wire.client import WireUpstream
 from proxy.gate.wire.connection import Connection
-from proxy.store import under_way
 from tests.support.venue_of_bytes import OK, Behaviour, Venue, a_venue, an_order, answering
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter

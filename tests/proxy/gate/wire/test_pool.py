@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from proxy import under_way
 from proxy.gate import upstream as seam
 from proxy.gate.upstream import NotSent, OutcomeUnknown
 from proxy.gate.wire import pool as module
 from proxy.gate.wire.client import WireUpstream
-from proxy.store import under_way
 from tests.support.venue_of_bytes import OK, Venue, a_venue, an_order, answering
 from tests.support.waiting import until
 
