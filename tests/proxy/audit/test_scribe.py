@@ -7,7 +7,8 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +26,7 @@ from proxy.audit.place import ArchivePlace, ArchiveUnavailable, archive_place
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
 from proxy.audit.schema import RECORDS
-from proxy.audit.scribe import HEARD_AT_ONCE, Scribe
+from proxy.audit.scribe import HEARD_AT_ONCE, Reader, Scribe
 from proxy.audit.writing import Writing
 from proxy.policy.reading import parse_policy
 from proxy.settings import Settings
@@ -383,29 +384,36 @@ async def test_what_comes_while_the_archive_takes_nothing_is_heard_once_and_arch
     monkeypatch.setattr(scribe_module, "HEAR_ON_EVERY_S", 0.01)
     stream, disk = FullStream(35), FullDisk()
     scribe = a_scribe(stream)
-    scribe._archive = cast(Archive, disk)
     heard: list[int] = []
 
     async def hear(records: Sequence[Mapping[str, Any]]) -> None:
         await asyncio.sleep(0)
         heard.extend(record["n"] for record in records)
 
+    async with drained(scribe, disk, hear):
+        await until(lambda: len(heard) == 35)
+        stream.add(15)
+        await until(lambda: len(heard) == 50)
+        stream.add(30)
+        await until(lambda: len(heard) == 60)
+        await asyncio.sleep(0.1)
+        assert heard == list(range(60)), "as many are remembered, and no more are heard"
+        assert disk.kept == []
+        disk.room = True
+        await until(lambda: not stream.held)
+        assert disk.kept == [f"{n + 1}-0" for n in range(80)]
+        await until(lambda: len(heard) == 80)
+        await asyncio.sleep(0.1)
+        assert heard == list(range(80))
+        assert not scribe._told
+
+
+@asynccontextmanager
+async def drained(scribe: Scribe, disk: FullDisk, hear: Reader) -> AsyncIterator[None]:
+    """The scribe at work on this archive."""
+    scribe._archive = cast(Archive, disk)
     loops = [asyncio.create_task(loop) for loop in (scribe.drain(hear), scribe.hear_on(hear))]
-    await until(lambda: len(heard) == 35)
-    stream.add(15)
-    await until(lambda: len(heard) == 50)
-    stream.add(30)
-    await until(lambda: len(heard) == 60)
-    await asyncio.sleep(0.1)
-    assert heard == list(range(60)), "as many are remembered, and no more are heard"
-    assert disk.kept == []
-    disk.room = True
-    await until(lambda: not stream.held)
-    assert disk.kept == [f"{n + 1}-0" for n in range(80)]
-    await until(lambda: len(heard) == 80)
-    await asyncio.sleep(0.1)
-    assert heard == list(range(80))
-    assert not scribe._told
+    yield
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
@@ -431,7 +439,6 @@ async def test_what_comes_while_the_archive_is_slow_is_heard_and_it_is_known_how
     monkeypatch.setattr(scribe_module, "DRAIN_BATCH_MAX", 10)
     stream, disk = FullStream(35), SlowDisk()
     scribe = a_scribe(stream)
-    scribe._archive = cast(Archive, disk)
     heard: list[int] = []
 
     async def hear(records: Sequence[Mapping[str, Any]]) -> None:
@@ -440,20 +447,17 @@ async def test_what_comes_while_the_archive_is_slow_is_heard_and_it_is_known_how
             assert scribe.heard == float("-inf"), "a full batch may not be all there was"
         heard.extend(record["n"] for record in records)
 
-    loops = [asyncio.create_task(loop) for loop in (scribe.drain(hear), scribe.hear_on(hear))]
-    await until(lambda: len(heard) == 35)
-    added = time.monotonic()
-    stream.add(3)
-    await until(lambda: scribe.heard > added)
-    assert heard == list(range(38))
-    assert disk.kept == []
-    disk.go_on.set()
-    await until(lambda: not stream.held)
-    assert disk.kept == [f"{n + 1}-0" for n in range(38)]
-    assert heard == list(range(38))
-    for loop in loops:
-        loop.cancel()
-    await asyncio.gather(*loops, return_exceptions=True)
+    async with drained(scribe, disk, hear):
+        await until(lambda: len(heard) == 35)
+        added = time.monotonic()
+        stream.add(3)
+        await until(lambda: scribe.heard > added)
+        assert heard == list(range(38))
+        assert disk.kept == []
+        disk.go_on.set()
+        await until(lambda: not stream.held)
+        assert disk.kept == [f"{n + 1}-0" for n in range(38)]
+        assert heard == list(range(38))
 
 
 class BusyDisk(FullDisk):
@@ -470,25 +474,21 @@ async def test_what_comes_while_the_archive_catches_up_is_heard_long_before_it_i
     monkeypatch.setattr(scribe_module, "DRAIN_BATCH_MAX", 10)
     stream, disk = FullStream(1_000), BusyDisk()
     scribe = a_scribe(stream)
-    scribe._archive = cast(Archive, disk)
     heard: list[int] = []
 
     async def hear(records: Sequence[Mapping[str, Any]]) -> None:
         heard.extend(record["n"] for record in records)
 
-    loops = [asyncio.create_task(loop) for loop in (scribe.drain(hear), scribe.hear_on(hear))]
-    await until(lambda: len(heard) == 1_000)
-    assert len(disk.kept) < 800
-    added = time.monotonic()
-    stream.add(1)
-    await until(lambda: scribe.heard > added)
-    assert len(disk.kept) < 900
-    await until(lambda: not stream.held)
-    assert heard == list(range(1_001)), "each once, in their order"
-    assert disk.kept == [f"{n + 1}-0" for n in range(1_001)]
-    for loop in loops:
-        loop.cancel()
-    await asyncio.gather(*loops, return_exceptions=True)
+    async with drained(scribe, disk, hear):
+        await until(lambda: len(heard) == 1_000)
+        assert len(disk.kept) < 800
+        added = time.monotonic()
+        stream.add(1)
+        await until(lambda: scribe.heard > added)
+        assert len(disk.kept) < 900
+        await until(lambda: not stream.held)
+        assert heard == list(range(1_001)), "each once, in their order"
+        assert disk.kept == [f"{n + 1}-0" for n in range(1_001)]
 
 
 async def test_the_trouble_is_over_with_the_first_batch_that_is_taken_although_more_always_waits() -> None:
