@@ -178,6 +178,7 @@ async def test_who_asks_for_the_contracts_at_once_shares_an_answer_and_prices_ar
         gate.exchange.gate.clear()
         before = len(gate.exchange.asked)
         asking = [asyncio.create_task(gate.keyless(path)) for _ in range(KEYLESS)]
+        await gate.exchange.received(before + times)
         await asyncio.sleep(0.1)
         assert len(gate.exchange.asked) == before + times
         gate.exchange.gate.set()
