@@ -13,24 +13,23 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.feed import Feed
+from proxy.accounts.feed_state import FeedState, FeedStatus
+from proxy.accounts.held_orders import HeldOrders
 from proxy.accounts.news import News
-from proxy.accounts.store_clock import StoreClock
 from proxy.accounts.store_loss import StoreLoss
 from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
-from proxy.accounts.unresolved import Answer, Unresolved
+from proxy.accounts.unresolved import Unresolved
 from proxy.exchange.events import Event, StreamKeyExpired, UnreadableEvent, read_event
 from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.exchange.venue_account import VenueAccount
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.warden_store import AgedHold, EpochLost, WardenStore
+from proxy.store.warden_store import EpochLost, WardenStore
 from rules.account import Account, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
@@ -50,26 +49,6 @@ VOUCH_EVERY_S: Final = 10.0
 """How often an account on which nothing happens is published anew, as the unbroken stream vouches for it."""
 
 RETRY_S: Final = 0.2
-
-
-class FeedStatus(StrEnum):
-    """Whether an account's private stream is unbroken, in doubt, or there is none and surveys are all."""
-
-    LIVE = "LIVE"
-    STALE = "STALE"
-    OFF = "OFF"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedState:
-    """An account's feed for people. ``why`` says why it is STALE; ``age_s`` is the venue's last sign of life.
-    ``adopted`` is what the first survey found, ``gaps_healed`` counts what surveys put right."""
-
-    state: FeedStatus
-    why: str
-    age_s: float | None
-    adopted: dict[str, Any] | None
-    gaps_healed: int
 
 
 class AccountKeeper:
@@ -110,9 +89,9 @@ class AccountKeeper:
         self._expected: dict[str, set[str | None]] = {}
         self._said_at = float("-inf")
         self._forgotten = 0
-        self._unresolved = Unresolved(hands, store)
-        self._clock = StoreClock(hands.name, store, self._turned_back)
-        self.loss = StoreLoss(hands.name, store, books, self._unresolved, turned)
+        unresolved = Unresolved(hands, store)
+        self.loss = StoreLoss(hands.name, store, books, unresolved, turned)
+        self._held = HeldOrders(hands.name, store, unresolved, self.loss, self._turned_back)
 
     @property
     def name(self) -> str:
@@ -199,8 +178,8 @@ class AccountKeeper:
         """
         self._plan.begin_whole()
         doubts, live = self._doubts, self.feed is None or self.feed.connected
-        (_, began_us), since = await self._timed_holds(), time.monotonic() - SETTLE_LAG_S
-        answer = await self._asked(began_us)
+        (_, began_us), since = await self._held.timed(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._held.asked(began_us)
         survey = await self._hands.survey(self._now())
         self.loss.check()
         if live and doubts == self._doubts and self._books.stale:
@@ -220,50 +199,23 @@ class AccountKeeper:
         base = self._books.account
         if base is None:
             return
-        (_, began_us), since = await self._timed_holds(), time.monotonic() - SETTLE_LAG_S
-        answer = await self._asked(began_us)
+        (_, began_us), since = await self._held.timed(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._held.asked(began_us)
         survey = await self._hands.survey_symbols(symbols, base)
-        over = await self._covered(answer.resolved, symbols)
+        over = await self._held.covered(answer.resolved, symbols)
         self.loss.check()
         merged = await self._books.survey(
             survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
         )
         await self._judged(over, merged.healed)
 
-    async def _asked(self, now_us: int) -> Answer:
-        """What the venue says of holds of unknown fate; nothing while their times are doubted: what was filled would be
-        missed."""
-        return Answer() if self._clock.is_doubted else await self._unresolved.ask(self.name, now_us)
-
-    async def _timed_holds(self) -> tuple[Sequence[AgedHold], int]:
-        """The holds, and the store's time in microseconds after they were read. Where its clock went back, their times
-        are doubted, and forgotten once nothing of them can be under way."""
-        if not self.loss.stands:  # Else they are waited for anew, and forgotten with the others.
-            await self._clock.forget_doubted()
-        holds = await self._store.holds(self.name)
-        now_us = await self._store.now_us()
-        self._clock.heed(holds, now_us)
-        return holds, now_us
-
     def _turned_back(self, now_us: int) -> None:
-        self._unresolved.begin_anew()
         if self._unbroken_us is not None:
             self._unbroken_us = min(self._unbroken_us, now_us)
 
-    async def _covered(self, resolved: Sequence[str], symbols: frozenset[str]) -> tuple[str, ...]:
-        """Those of the resolved holds whose every symbol was surveyed."""
-        if not resolved:
-            return ()
-        holds = {aged.hold.hold_id: aged.hold for aged in await self._store.holds(self.name)}
-        return tuple(
-            hold_id
-            for hold_id in resolved
-            if hold_id in holds and all(order.symbol in symbols for order in holds[hold_id].orders)
-        )
-
     async def _judged(self, resolved: Sequence[str], healed: Sequence[str]) -> None:
         self._said_at = time.monotonic()
-        self._unresolved.forget(resolved)
+        self._held.forget(resolved)
         await self._forget_spent()
         if healed and self.feed is not None:
             self._healed += len(healed)
@@ -375,12 +327,12 @@ class AccountKeeper:
         """Holds of unknown fate, and acknowledged ones the stream has not turned into orders."""
         if self.loss.stands:
             return  # Another clock may have timed them: a filled order would be missed.
-        holds, now_us = await self._timed_holds()
+        holds, now_us = await self._held.timed()
         before_us = now_us - int(LINGER_MAX_S * 1e6)
         for aged in holds:
             if aged.hold.status is HoldStatus.ACCEPTED and aged.at_us < before_us:
                 self._plan.moved({order.symbol for order in aged.hold.orders})
-        answer = await self._asked(now_us)
+        answer = await self._held.asked(now_us)
         proven = [
             hold_id
             for hold_id, first_us in answer.absent
@@ -388,7 +340,7 @@ class AccountKeeper:
         ]
         if proven:
             await self._say(proven)
-            self._unresolved.forget(proven)
+            self._held.forget(proven)
         for aged in holds:
             if aged.hold.hold_id in answer.resolved and aged.hold.hold_id not in proven and aged.at_us < before_us:
                 self._plan.moved({order.symbol for order in aged.hold.orders})

@@ -132,15 +132,7 @@ def _dry(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillR
 def _venue(args: Arguments, key: ExchangeKey) -> Any:
     from proxy.exchange.venue_account import VenueAccount
 
-    return VenueAccount(
-        name=key.account,
-        venue=key.venue,
-        api_key=key.api_key,
-        secret=key.api_secret,
-        base_url=args.settings.venue_urls[key.venue],
-        spot_url=args.settings.hosts(key.venue)["sapi"],
-        addresses=(args.settings.egress.get(key.account, ""),),
-    )
+    return VenueAccount.of(key, args.settings)
 
 
 def _list(args: Arguments) -> int:

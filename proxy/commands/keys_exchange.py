@@ -65,15 +65,7 @@ def asked(settings: Settings, key: ExchangeKey) -> KeyPermissions:
     from proxy.exchange.venue_account import VenueAccount
 
     async def ask() -> KeyPermissions:
-        hands = VenueAccount(
-            name=key.account,
-            venue=key.venue,
-            api_key=key.api_key,
-            secret=key.api_secret,
-            base_url=settings.venue_urls[key.venue],
-            spot_url=settings.hosts(key.venue)["sapi"],
-            addresses=(settings.egress.get(key.account, ""),),
-        )
+        hands = VenueAccount.of(key, settings)
         try:
             return await hands.key_permissions()
         finally:

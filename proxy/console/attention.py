@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.accounts.keeper import FeedStatus
+from proxy.accounts.feed_state import FeedStatus
 from proxy.console import words
 from proxy.console.desk_views import AccountView, BotView, DeskView
 from proxy.console.progress import Progress

@@ -32,15 +32,7 @@ _WRONG_KEY: Final = (-2008, -2014, -2015, -1022)
 
 async def look_at_venue(settings: Settings, vault: Vault, key: ExchangeKey, policy: Policy) -> AsyncIterator[Finding]:
     """Every finding about one account and its exchange. Reads only; about 150 of the minute's 2,400 weight."""
-    venue = VenueAccount(
-        name=key.account,
-        venue=key.venue,
-        api_key=key.api_key,
-        secret=key.api_secret,
-        base_url=settings.venue_urls[key.venue],
-        spot_url=settings.hosts(key.venue)["sapi"],
-        addresses=(settings.egress.get(key.account, ""),),
-    )
+    venue = VenueAccount.of(key, settings)
     try:
         async for finding in _asked(venue, vault, key, policy):
             yield finding

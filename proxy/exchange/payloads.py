@@ -240,14 +240,11 @@ class FundingRow:
 
 def funding_row(row: Row) -> FundingRow:
     """A row of income of the type FUNDING_FEE."""
-    amount = Decimal(row["income"])
-    if not amount.is_finite():
-        raise ValueError("income is not a number")
     return FundingRow(
         row_id=str(row["tranId"]),
         at_ms=int(row["time"]),
         symbol=row["symbol"],
-        amount=amount,
+        amount=_income(row),
         asset=row["asset"],
     )
 
@@ -268,12 +265,16 @@ class TransferRow:
 
 def transfer_row(row: Row) -> TransferRow:
     """A row of income, of whatever type."""
+    kind, asset = str(row["incomeType"]), str(row["asset"])
+    row_id = f"{kind} {row['tranId']} {asset}"
+    return TransferRow(row_id=row_id, kind=kind, at_ms=int(row["time"]), amount=_income(row), asset=asset)
+
+
+def _income(row: Row) -> Decimal:
     amount = Decimal(row["income"])
     if not amount.is_finite():
         raise ValueError("income is not a number")
-    kind, asset = str(row["incomeType"]), str(row["asset"])
-    row_id = f"{kind} {row['tranId']} {asset}"
-    return TransferRow(row_id=row_id, kind=kind, at_ms=int(row["time"]), amount=amount, asset=asset)
+    return amount
 
 
 def key_permissions(row: Row) -> KeyPermissions:

@@ -47,7 +47,8 @@ from proxy.exchange.row import Row
 from proxy.exchange.statement_reads import StatementReads
 from proxy.exchange.survey import Survey
 from proxy.exchange.troubles import VenueRefused
-from proxy.vault.keys import Secret
+from proxy.settings import Settings
+from proxy.vault.keys import ExchangeKey, Secret
 from proxy.vault.permissions import KeyPermissions
 from proxy.venues.binance.usage import read_limits
 from proxy.venues.binance.venue import VENUE
@@ -105,6 +106,32 @@ class VenueAccount:
         self._read = self.calls.read
         self.public = MarketReads(self._venue, self._read)
         self.statement = StatementReads(self._venue, self._read)
+
+    @classmethod
+    def of(
+        cls,
+        key: ExchangeKey,
+        settings: Settings,
+        *,
+        addresses: Sequence[str] | None = None,
+        other_urls: Sequence[str] = (),
+        trace: Callable[[str], TraceConfig] | None = None,
+        again_s: float = math.inf,
+    ) -> VenueAccount:
+        """The account that a key of the vault opens, where the settings have its venue. It goes out by the account's
+        usual address unless others are named. ``KeyError`` for a venue that the settings do not know."""
+        return cls(
+            name=key.account,
+            venue=key.venue,
+            api_key=key.api_key,
+            secret=key.api_secret,
+            base_url=settings.venue_urls[key.venue],
+            spot_url=settings.hosts(key.venue)["sapi"],
+            other_urls=other_urls,
+            addresses=(settings.egress.get(key.account, ""),) if addresses is None else addresses,
+            trace=trace,
+            again_s=again_s,
+        )
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""

@@ -104,13 +104,9 @@ class DirectHands:
 
     async def hand(self, scope: Scope, key: ExchangeKey) -> VenueHands:
         """The hands on one account, kept to one bot's part of it where the scope is a bot that has only a part."""
-        venue = VenueAccount(
-            name=key.account,
-            venue=key.venue,
-            api_key=key.api_key,
-            secret=key.api_secret,
-            base_url=self._settings.venue_urls[key.venue],
-            spot_url=self._settings.hosts(key.venue)["sapi"],
+        venue = VenueAccount.of(
+            key,
+            self._settings,
             other_urls=self._settings.venues[key.venue].other_urls,
             addresses=self._settings.kill_addresses(key.account),
         )

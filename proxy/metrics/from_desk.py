@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from proxy.accounts.keeper import FeedStatus
+from proxy.accounts.feed_state import FeedStatus
 from proxy.console.desk_views import AccountView, DeskView
 from proxy.metrics.sheet import Sheet
 from rules.model import TradingState

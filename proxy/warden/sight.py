@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from proxy.accounts.keeper import FeedStatus
+from proxy.accounts.feed_state import FeedStatus
 from proxy.accounts.key_watch import SOUND, UNKNOWN
 from proxy.accounts.venue_clock import FAR_OFF_MS, OFF_MS
 from proxy.alerts.alert import Report

@@ -18,6 +18,9 @@ import pytest
 from bench import soak as bench_soak
 from bench.crowd import BOUNDS_MS, KINDS
 from bench.soak import GATE_RSS_MAX, Sample, Soak, main, write
+from proxy.audit.archive import Archive
+from proxy.audit.place import archive_place
+from tests.proxy.audit.conftest import SIGNER, TRUSTED
 
 MIB = 2**20
 
@@ -85,3 +88,15 @@ def test_a_gate_that_dies_ends_the_watching_and_what_was_seen_is_written(
     assert re.fullmatch(r"gate-0 was gone after \d+ s", troubles[0])
     write(soak, troubles, tmp_path)
     assert "gate-0" in json.loads((tmp_path / "soak.json").read_text())["ended"]
+
+
+def test_what_was_taken_for_a_strangers_is_kept_in_the_report(tmp_path: Path) -> None:
+    archive = Archive.open(archive_place(tmp_path), SIGNER, keys=TRUSTED)
+    told = {"kind": "event", "id": "e", "at": "2026-11-30T09:32:43Z", "desk": "desk", "what": "outside.activity"}
+    archive.append([("1-0", told | {"by": "warden", "detail": {}})])
+    archive.close()
+    soak = a_soak(MIB)
+    soak.found_outside = bench_soak._found_outside(cast(Any, SimpleNamespace(data_dir=tmp_path)))
+    write(soak, [], tmp_path)
+    (found,) = json.loads((tmp_path / "soak.json").read_text())["found_outside"]
+    assert json.loads(found)["what"] == "outside.activity"

@@ -66,13 +66,9 @@ def newcomers(ground: Ground, hands: Mapping[str, Hands]) -> dict[str, str]:
 
 
 def _hand(ground: Ground, key: ExchangeKey, meter: Meter, addresses: Sequence[str], *, spares: bool) -> VenueAccount:
-    hand = VenueAccount(
-        name=key.account,
-        venue=key.venue,
-        api_key=key.api_key,
-        secret=key.api_secret,
-        base_url=ground.settings.venue_urls[key.venue],
-        spot_url=ground.settings.hosts(key.venue)["sapi"],
+    hand = VenueAccount.of(
+        key,
+        ground.settings,
         addresses=addresses,
         trace=lambda address: metering(meter, Payer(key.account, address), spares_the_kill=spares),
         again_s=ASK_AGAIN_S if spares else math.inf,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.keeper import FeedStatus
+from proxy.accounts.feed_state import FeedStatus
 from proxy.accounts.key_watch import SOUND, UNKNOWN, KeyWatch
 from proxy.accounts.venue_clock import OFF_MS
 from proxy.drill.rehearsed import rehearsed

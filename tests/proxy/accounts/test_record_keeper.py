@@ -31,7 +31,8 @@ from rules.snapshot import Market
 from tests.proxy.accounts.builders import a_fill, a_survey, an_account_event, an_algo_event
 from tests.proxy.accounts.test_performance import a_share
 from tests.proxy.audit.conftest import SIGNER, TRUSTED, Desk
-from tests.proxy.audit.test_scribe import FullDisk, a_scribe
+from tests.proxy.audit.test_scribe import FullDisk
+from tests.support.scribes import a_scribe
 from tests.support.worlds import until_async
 
 

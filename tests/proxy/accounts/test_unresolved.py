@@ -154,7 +154,7 @@ async def test_after_a_failover_to_a_clock_that_lags_a_filled_order_still_arrive
     venue = Venue(found)
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
     await keeper.loss.refill()
-    answer = await asked_until_over(keeper._unresolved, venue, now_us - LAG_MS * 1_000)
+    answer = await asked_until_over(keeper._held._unresolved, venue, now_us - LAG_MS * 1_000)
     assert answer.resolved == ("h1",)
     assert [hold_id for hold_id, _ in answer.absent] == ([] if arrived else ["h1"])
 
@@ -173,7 +173,7 @@ async def test_what_is_held_after_a_failover_is_timed_by_the_new_clock(
     await gate.hold(a_request("h2"))
     await gate.settle("demo", "h2", "UNKNOWN", [])
     await gate.aclose()
-    assert (await keeper._unresolved.ask("demo", now_us)).resolved == ("h1",)
+    assert (await keeper._held._unresolved.ask("demo", now_us)).resolved == ("h1",)
 
 
 async def test_misses_of_before_a_failover_prove_nothing_after_it(
@@ -183,9 +183,9 @@ async def test_misses_of_before_a_failover_prove_nothing_after_it(
     venue = Venue(None)
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
     for _ in range(MISSES_MIN - 1):
-        await keeper._unresolved.ask("demo", now_us)
+        await keeper._held._unresolved.ask("demo", now_us)
     await keeper.loss.refill()
-    assert (await keeper._unresolved.ask("demo", now_us + MISSES_SPAN_US)).resolved == ()
+    assert (await keeper._held._unresolved.ask("demo", now_us + MISSES_SPAN_US)).resolved == ()
 
 
 class SlowVenue(Venue):
@@ -244,7 +244,7 @@ async def test_the_order_of_a_gate_that_died_before_a_failover_is_asked_about_at
     venue = Venue(placed(filled="1"))
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
     await keeper.loss.refill()
-    answer = await keeper._unresolved.ask("demo", await warden.now_us() - lag_s * 1_000_000)
+    answer = await keeper._held._unresolved.ask("demo", await warden.now_us() - lag_s * 1_000_000)
     assert (answer.resolved, answer.absent) == (("h1",), ())
     await gate.aclose()
     await warden.aclose()
@@ -431,7 +431,7 @@ async def test_when_the_stores_clock_goes_back_holds_are_untimed_once_their_requ
     await keeper._ask()
     assert [aged.at_us > 0 for aged in await warden.holds("demo")] == [True]
     await asyncio.sleep(0.2)
-    await keeper._timed_holds()
+    await keeper._held.timed()
     assert [aged.at_us for aged in await warden.holds("demo")] == [0]
     await gate.aclose()
     await warden.aclose()
@@ -463,14 +463,14 @@ async def test_misses_of_before_the_stores_clock_went_back_prove_nothing_after_i
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0)
     set_back(warden, monkeypatch)
     await asked(keeper)
-    _, now_us = await keeper._timed_holds()
-    assert (await keeper._asked(now_us + MISSES_SPAN_US)).resolved == ()
+    _, now_us = await keeper._held.timed()
+    assert (await keeper._held.asked(now_us + MISSES_SPAN_US)).resolved == ()
 
 
 async def asked(keeper: AccountKeeper) -> Answer:
     """As a survey asks."""
-    _, now_us = await keeper._timed_holds()
-    return await keeper._asked(now_us)
+    _, now_us = await keeper._held.timed()
+    return await keeper._held.asked(now_us)
 
 
 @pytest.mark.parametrize("slow", ["all_holds", "order_by_client_id"])
@@ -483,21 +483,21 @@ async def test_a_question_that_was_asked_while_the_clock_went_back_counts_for_no
     over_us = int(under_way.UNDER_WAY_MAX_S * 1e6) + MISSES_SPAN_US
     await warden._redis.hset(warden._keys.holds("demo"), "odd", "1|PARTIAL|1|demo-bot|[]")
     keeper = on_a_store_that_lags(venue, warden, monkeypatch)
-    _, now_us = await keeper._timed_holds()
+    _, now_us = await keeper._held.timed()
     waited_for: Any = warden if slow == "all_holds" else venue
     answer_of = getattr(waited_for, slow)
 
     async def meanwhile(*about: Any) -> Any:
         monkeypatch.setattr(waited_for, slow, answer_of)
         set_back(warden, monkeypatch)
-        await keeper._timed_holds()  # The other loop of the keeper.
+        await keeper._held.timed()  # The other loop of the keeper.
         return await answer_of(*about)
 
     monkeypatch.setattr(waited_for, slow, meanwhile)
-    assert await keeper._asked(now_us) == Answer()
+    assert await keeper._held.asked(now_us) == Answer()
     for _ in range(MISSES_MIN - 1):
         await asked(keeper)
-    answer = await keeper._asked(await warden.now_us() + over_us)
+    answer = await keeper._held.asked(await warden.now_us() + over_us)
     assert (answer.resolved, answer.by_whole) == (("h1",), ("odd",))
 
 
@@ -518,7 +518,7 @@ async def test_a_warden_that_is_started_anew_after_the_stores_clock_went_back_do
     await asyncio.sleep(0.1)
     await keeper._ask()
     await asyncio.sleep(0.1)
-    await keeper._timed_holds()
+    await keeper._held.timed()
     assert [aged.at_us for aged in await warden.holds("demo")] == [0], "it is not waited for anew with every look"
     await gate.aclose()
     await warden.aclose()

@@ -38,6 +38,7 @@ from tests.proxy.audit.conftest import SIGNER, TRUSTED, Desk
 from tests.proxy.audit.forging import made_up, with_a_key_of_their_own
 from tests.proxy.audit.tampering import Victim, pretend_older
 from tests.support.certificates import a_keeper, a_vault
+from tests.support.scribes import a_scribe
 from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -54,22 +55,6 @@ class Stream:
 
     async def read_audit(self, *, block_ms: int) -> list[tuple[str, bytes]]:
         return self.records
-
-
-def a_scribe(store: Any) -> Scribe:
-    """A scribe whose archive is not open."""
-    nobody: Any = None
-    return Scribe(
-        data_dir=nobody,
-        place=nobody,
-        desk="desk",
-        store=store,
-        signer=nobody,
-        keys=nobody,
-        anchors=nobody,
-        verification=nobody,
-        now=lambda: NOW,
-    )
 
 
 class Store:

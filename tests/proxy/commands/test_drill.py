@@ -20,7 +20,7 @@ from proxy.vault.keys import ExchangeKey, Secret
 def test_an_account_is_read_by_its_own_address(monkeypatch: pytest.MonkeyPatch, account: str, address: str) -> None:
     """The exchange refuses a key from an address that is not in its list."""
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(venue_account, "VenueAccount", lambda **given: asked.update(given))
+    monkeypatch.setattr(venue_account.VenueAccount, "__init__", lambda self, **given: asked.update(given))
     accounts: Any = {"main": {"egress": "127.0.0.7"}}
     key = ExchangeKey(
         account=account,

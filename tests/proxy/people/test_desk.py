@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from proxy.audit.scribe import Scribe
 from proxy.people.desk import AGAIN_AFTER, FAILURES_MAX, VISITS_MAX, PeopleDesk
 from proxy.people.file import PeopleFile
 from proxy.people.register import Register
 from proxy.people.roles import Role
 from tests.support.people import a_register, write_people
+from tests.support.scribes import a_scribe
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
@@ -43,22 +43,6 @@ class AwayStore:
         if self.away:
             raise ConnectionError("store away")
         self.records += records
-
-
-def a_scribe(store: Any, audit: Audit) -> Scribe:
-    """A scribe whose archive is not open."""
-    nobody: Any = None
-    return Scribe(
-        data_dir=nobody,
-        place=nobody,
-        desk="desk",
-        store=store,
-        signer=nobody,
-        keys=nobody,
-        anchors=nobody,
-        verification=nobody,
-        now=audit.now,
-    )
 
 
 async def run(desk: PeopleDesk, audit: Audit, count: int) -> None:
@@ -119,7 +103,7 @@ async def test_a_change_the_audit_did_not_take_stays_and_is_told_again_with_thos
 async def test_a_change_stays_in_the_file_while_neither_store_nor_archive_takes_it(tmp_path: Path) -> None:
     register, _, audit = built(tmp_path)
     store = AwayStore()
-    desk = PeopleDesk(register, a_scribe(store, audit).write_event, audit.now)
+    desk = PeopleDesk(register, a_scribe(store, audit.now).write_event, audit.now)
     register.set_disabled("Vic", disabled=True, by="Ada Lovelace")
     await desk._tell_changes()
     assert [change.what for change in PeopleFile(tmp_path).read().changes] == ["people.disabled"]
