@@ -127,6 +127,10 @@ class Archive:
         """Archive records of another source and remember how far it was read; the archive's last sequence."""
         return self._append(records, {source: position})
 
+    def not_recalled(self, records: Sequence[RawRecord]) -> list[RawRecord]:
+        """Of these records those whose very text was not archived lately. Of what is left out nothing is new."""
+        return [raw for raw in records if (digest := digest_of(raw)) is None or digest not in self._recalled]
+
     def last_stream_id(self) -> str:
         """The last id of the store's stream whose record is archived, ``0-0`` before the first."""
         return self._ask(lambda reader: reader.last_stream_id())

@@ -65,7 +65,7 @@ def merge_spool(archive: Archive, files: Iterable[Path], is_hurried: Callable[[]
     """Archive what is new in the gates' journals; how many lines were read. Files that went away are passed over.
 
     A last line without its end is left for the next time: its writer is still at it, or died before it counted. So is
-    of each file all but the next lines, while ``is_hurried``: something else waits for the archive.
+    of each file all but the next lines that are new, while ``is_hurried``: something else waits for the archive.
     """
     return sum(_merge_file(archive, path, is_hurried) for path in files)
 
@@ -90,12 +90,20 @@ def _merge_file(archive: Archive, path: Path, is_hurried: Callable[[], bool]) ->
         fingerprint = _fingerprint(file)
         source = f"journal:{path.absolute()}"
         file.seek(_offset(archive.position(source), fingerprint))
+        is_noted = True
+        # What came by the stream already is passed over whole, also in a hurry: that costs next to nothing, and what is
+        # passed over too late is no longer recalled and costs as much as when it came.
         for lines in _whole_lines(file):
             records = [text for line in lines if (text := line.rstrip(b"\n"))]
-            archive.append_from(source, f"{fingerprint}:{file.tell()}", records)
             merged += len(records)
-            if is_hurried():
-                break
+            new = archive.not_recalled(records)
+            is_noted = bool(new)
+            if new:
+                archive.append_from(source, f"{fingerprint}:{file.tell()}", new)
+                if is_hurried():
+                    break
+        if not is_noted:
+            archive.append_from(source, f"{fingerprint}:{file.tell()}", ())
     return merged
 
 

@@ -48,6 +48,10 @@ TOLD_MAX: Final = AUDIT_LENGTH_MAX
 HEAR_ON_EVERY_S: Final = 0.25
 """How long an append may take before what comes meanwhile is heard without it."""
 
+HEAR_AHEAD_AFTER_S: Final = 1.0
+"""How long one full batch may follow another before what comes behind them is heard without them: what is heard so is
+decoded once more when it is archived, which makes a backlog of a moment a longer one."""
+
 MERGE_EVERY_S: Final = 2.0
 OPEN_EVERY_S: Final = 1.0
 
@@ -93,7 +97,7 @@ class Scribe:
         there was. May raise what the store client raises; then it is asked again."""
         self._tells_again = False
         self._appending_since: float | None = None
-        self._behind = False
+        self._behind_since: float | None = None
         self.heard = float("-inf")
         """The moment, of the steady clock, up to which everything that was in the store's stream has been told."""
 
@@ -179,7 +183,7 @@ class Scribe:
         """
         after = BEGIN
         while True:
-            if not (self.trouble or self._behind or self._appends_slowly()):
+            if not (self.trouble or self._is_long_behind() or self._appends_slowly()):
                 after = BEGIN
             elif len(self._told) < TOLD_MAX:
                 try:
@@ -201,7 +205,7 @@ class Scribe:
         while True:
             files = journal_files(self._data_dir)
             try:
-                await asyncio.to_thread(merge_spool, self._opened, files, lambda: self._behind)
+                await asyncio.to_thread(merge_spool, self._opened, files, self._is_behind)
                 for path in files:
                     if not is_written(path, files) and await asyncio.to_thread(fully_merged, self._opened, path):
                         path.unlink(missing_ok=True)
@@ -261,7 +265,10 @@ class Scribe:
         async with self._telling:
             batch = await self._tell(came, reader)
         self._heard_all(came, began)
-        self._behind = len(came) == DRAIN_BATCH_MAX
+        if len(came) < DRAIN_BATCH_MAX:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = time.monotonic()
         self._appending_since = time.monotonic() if came else None
         return batch
 
@@ -269,6 +276,15 @@ class Scribe:
         """A batch was told that was asked for when it ``began``: one that is not full was all there was."""
         if len(came) < DRAIN_BATCH_MAX:
             self.heard = max(self.heard, began)
+
+    def _is_behind(self) -> bool:
+        """Whether more waits in the stream than one batch."""
+        return self._behind_since is not None
+
+    def _is_long_behind(self) -> bool:
+        """Whether it has been so for so long that others cannot wait for what comes behind it."""
+        since = self._behind_since
+        return since is not None and time.monotonic() - since > HEAR_AHEAD_AFTER_S
 
     def _appends_slowly(self) -> bool:
         """Whether the archive has had a batch for so long that others cannot wait for the next."""

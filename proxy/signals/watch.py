@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -26,6 +27,9 @@ SCORE_FLOOR: Final = 0.001
 
 SAVED_EVERY_S: Final = 10.0
 """How often at most a busy bot's state is written down; what a crash forgets is less than this."""
+
+TOLD_EVERY_S: Final = 1.0
+"""How soon a score that stayed as it is is published again: a busy desk's mostly do, some forty times a second."""
 
 USUAL_EVERY_S: Final = 60.0
 USUAL: Final = "as usual"
@@ -88,6 +92,8 @@ class AnomalyWatch:
         self._bots: dict[str, _Watched] = {}
         self._stands: dict[str, float] = {}
         """What was published of each level last. A bot of which it is not known whether the last arrived is unsaved."""
+        self._told: dict[str, tuple[Score, float]] = {}
+        """The score that the store has of a level for certain, and when it was told, by the monotonic clock."""
 
     async def load(self, at: float) -> None:
         """Take over what an earlier warden left. A past that cannot be read starts anew; the published score stands
@@ -153,6 +159,7 @@ class AnomalyWatch:
     async def publish_all(self) -> None:
         """Publish every bot's score, what it came from and what is usual of it: the store may have lost them, and a
         bot's next order is judged by them. Raises what the store client raises."""
+        self._told.clear()
         for watched in self._bots.values():
             watched.told = None
         every = set(self._bots)
@@ -168,13 +175,28 @@ class AnomalyWatch:
         levels = self.levels()
         nobodys = self._stands.keys() - levels.keys() - {f"bot:{bot}" for bot in self._bots}
         scores = dict.fromkeys(nobodys, Score()) | {f"bot:{bot}": self.score(bot) for bot in bots} | levels
-        await self._store.publish_scores(scores, {bot: _plain(self._bots[bot]) for bot in saved})
+        await self._tell(scores, {bot: _plain(self._bots[bot]) for bot in saved})
         self._stands |= {level: score.value for level, score in scores.items()}
         for level in nobodys:
-            del self._stands[level]
+            del self._stands[level], self._told[level]
         for bot in saved:
             await self._publish_usual(bot, self._bots[bot])
             self._bots[bot].saved_at, self._bots[bot].unsaved = self._bots[bot].held.at, False
+
+    async def _tell(self, scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Any]]) -> None:
+        """Publish what the store has otherwise, or was told a while ago. What it has once this failed is not known."""
+        now = time.monotonic()
+        due = {level: score for level, score in scores.items() if not self._is_told(level, score, now)}
+        if not due and not baselines:
+            return
+        for level in due:
+            self._told.pop(level, None)
+        await self._store.publish_scores(due, baselines)
+        self._told |= {level: (score, now) for level, score in due.items()}
+
+    def _is_told(self, level: str, score: Score, now: float) -> bool:
+        told = self._told.get(level)
+        return told is not None and told[0] == score and now - told[1] < TOLD_EVERY_S
 
     async def _publish_usual(self, bot: str, watched: _Watched) -> None:
         """Publish what orders of the bot are usual: at most once a minute, or when it has a symbol more or less."""

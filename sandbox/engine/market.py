@@ -124,8 +124,9 @@ class Market:
 
     def best_price(self, side: Side) -> Decimal | None:
         """The best price standing on `side` (BUY = bids), from anyone."""
-        top = next(self.levels(side), None)
-        return top.price if top else None
+        quote = self.depth.best(side, self.index_price)
+        prices = [order.price for order in self.resting[side][:1]] + ([quote.price] if quote is not None else [])
+        return (max if side is Side.BUY else min)(prices, default=None)
 
     def levels(self, side: Side) -> Iterator[BookLevel]:
         """The whole visible book on `side`, best first, one entry per price."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 
 from sandbox.engine.account import Account
 from sandbox.engine.conditional import ConditionalStatus
@@ -36,12 +37,14 @@ def fillable(exchange: Exchange, account: Account, new: NewOrder) -> Decimal:
         first = next((place for place, order in enumerate(resting) if order.account == account.name), None)
         if first is not None:
             resting, worst = resting[:first], resting[first].price
-    # At one price resting orders trade before quotes, so those at the price of an own order are out of reach.
-    quoted = (
-        quote.quantity
-        for quote in market.depth.quotes(side, market.index_price)
-        if acceptable(new.side, quote.price, new.price) and (worst is None or not acceptable(side, quote.price, worst))
-    )
+
+    def in_reach(quote: Quote) -> bool:
+        # At one price resting orders trade before quotes, so those at the price of an own order are out of reach.
+        within = worst is None or not acceptable(side, quote.price, worst)
+        return within and acceptable(new.side, quote.price, new.price)
+
+    # Best first: behind the first that is out of reach all are.
+    quoted = (quote.quantity for quote in takewhile(in_reach, market.depth.quotes(side, market.index_price)))
     rested = (
         order.leaves_quantity
         for order in resting

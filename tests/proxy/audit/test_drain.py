@@ -145,3 +145,20 @@ def test_a_journal_waits_with_all_but_its_next_lines_while_the_stream_is_in_a_hu
     assert merge_spool(archive, [journal], lambda: True) == 2
     assert merge_spool(archive, [journal]) == 1
     assert kinds(archive) == {"event": 5}
+
+
+def test_what_came_by_the_stream_is_passed_over_in_a_hurry_too_and_in_one_go(archive, desk, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LINES_PER_APPEND", 2)
+    texts = [json.dumps(desk.event(f"e-{n}")) for n in range(9)]
+    archive.append([(f"{n + 1}-0", text) for n, text in enumerate(texts[:6])])
+    journal = tmp_path / "gate.jsonl"
+    journal.write_text("".join(text + "\n" for text in texts[:6]))
+    appended = []
+    append_from = archive.append_from
+    monkeypatch.setattr(archive, "append_from", lambda *told: appended.append(len(told[2])) or append_from(*told))
+    assert merge_spool(archive, [journal], lambda: True) == 6
+    assert appended == [0], "one transaction, for how far it was read"
+    journal.write_text("".join(text + "\n" for text in texts))
+    assert merge_spool(archive, [journal], lambda: True) == 2, "and waits with all but the next that are new"
+    assert merge_spool(archive, [journal]) == 1
+    assert kinds(archive) == {"event": 9}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import redis
 
 from proxy.settings import Settings
+from proxy.signals import watch as watching
 from proxy.signals.watch import AnomalyWatch, Held
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.warden_store import WardenStore
@@ -247,16 +249,20 @@ async def test_an_account_whose_bots_lost_their_keys_does_not_keep_its_score(sto
 
 
 class Failing:
-    """A store that takes nothing while it is away."""
+    """A store that takes nothing while it is away, or takes it and cannot say so."""
 
     def __init__(self) -> None:
         self.scores: dict[str, Score] = {}
-        self.away = False
+        self.told: list[str] = []
+        self.away = self.mute = False
 
     async def publish_scores(self, scores: dict[str, Score], _: object) -> None:
         if self.away:
             raise ConnectionError
         self.scores |= scores
+        self.told += scores
+        if self.mute:
+            raise ConnectionError
 
     async def publish_usual(self, _: object) -> None:
         pass
@@ -267,13 +273,44 @@ async def test_a_score_that_decayed_while_nothing_could_be_published_is_publishe
     watch = AnomalyWatch(cast("Any", store), traders)
     await watch.see([refused(bot) for bot, _ in traders()] * 20)
     store.away = True
-    for seconds in range(0, 25 * 60, 5):
+    for seconds in range(5, 25 * 60, 5):
         with pytest.raises(ConnectionError):
             await watch.decay(NOW.timestamp() + seconds)
     assert store.scores["bot:demo-bot"].value > store.scores["account:demo"].value * 0.9 > 0.5
     store.away = False
     await watch.decay(NOW.timestamp() + 25 * 60)
     assert {score.value for score in store.scores.values()} == {0.0}
+
+
+async def test_a_score_that_stays_as_it_is_is_published_once_a_second(monkeypatch):
+    clock = SimpleNamespace(at=1000.0)
+    monkeypatch.setattr(watching.time, "monotonic", lambda: clock.at)
+    store = Failing()
+    watch = AnomalyWatch(cast("Any", store), traders)
+    calm = a_record(a_buy("BTCUSDT", "1"), bot="demo-bot")
+    for passed, told in ((0.0, True), (0.5, False), (1.5, True), (2.0, False)):
+        store.told.clear()
+        clock.at = 1000.0 + passed
+        await watch.see([calm])
+        assert bool(store.told) == told
+    store.told.clear()
+    await watch.publish_all()
+    assert "bot:demo-bot" in store.told, "the store may have lost it"
+
+
+async def test_a_score_that_may_have_arrived_is_published_anew_though_it_is_the_one_told_before():
+    store = Failing()
+    watch = AnomalyWatch(cast("Any", store), traders)
+    await watch.see([a_record(a_buy("BTCUSDT", "1"), bot="demo-bot")])
+    calm = store.scores["bot:demo-bot"]
+    store.mute = True
+    with pytest.raises(ConnectionError):
+        await watch.see([refused("demo-bot")] * 20)
+    assert store.scores["bot:demo-bot"].value > 0.5
+    store.mute = False
+    watch._bots["demo-bot"].held = replace(watch._bots["demo-bot"].held, value=calm.value, why=calm.why)
+    await watch.decay(NOW.timestamp())
+    assert store.scores["bot:demo-bot"] == calm
 
 
 async def test_retries_while_a_stream_is_lost_or_a_bot_is_halted_make_nobody_odd():
