@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,7 +21,7 @@ from proxy.accounts.funding_watch import FundingWatch
 from proxy.accounts.journaled import AGE_MAX as JOURNALED
 from proxy.accounts.journaled import journaled
 from proxy.accounts.known_settings import SettingsView
-from proxy.accounts.outside import OutsideDetector
+from proxy.accounts.outside import UNHEARD_S_MAX, OutsideDetector
 from proxy.accounts.settling import Settling
 from proxy.accounts.shares import Shares
 from proxy.exchange.events import AccountEvent, AlgoEvent, Event, OrderEvent
@@ -39,6 +40,9 @@ log = logging.getLogger("perpguard.accounts")
 TICK_S: Final = 0.25
 SETTINGS_EVERY_S: Final = 1.5
 """The stream does not tell every change of a setting. At weight 5 a reading, 200 of 2,400 a minute for an account."""
+
+_EXPLAINED_BY: Final = frozenset({"order", "amend"})
+"""What is looked for in the gates' journals: all else is refused while the store is away."""
 
 FOUND_MAX: Final = 100
 """Findings kept for the console; the audit has them all."""
@@ -129,6 +133,7 @@ class OutsideWatch:
             is_kills=self._is_kills,
         )
         self._explains_from: datetime | None = None
+        self._heard_again = float("-inf")
         self._unanswered: Finding | None = None
         self.found: deque[Found] = deque(maxlen=FOUND_MAX)
         self.changed: Callable[[], None] = lambda: None
@@ -257,6 +262,7 @@ class OutsideWatch:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            self._heed_silence(time.monotonic())
             if await self._settling.look():
                 self.changed()
             if strange := self._detector.strange:
@@ -267,8 +273,23 @@ class OutsideWatch:
                 await self._report(found)
             if self._unanswered is not None:
                 await self._answer(self._unanswered)
-            if self._detector.has_adopted and not self._settling.unsettled and not self._detector.suspicions:
+            is_told = time.monotonic() - self._heard_again > JOURNALED.total_seconds()
+            if (
+                is_told
+                and self._detector.has_adopted
+                and not self._settling.unsettled
+                and not self._detector.suspicions
+            ):
                 self._explains_from = None
+
+    def _heed_silence(self, at: float) -> None:
+        """Events are told, and surveys made, when the store takes them: after it was away what shows may be as old as
+        its silence, and what gates wrote down since that began explains it."""
+        silent_s = at - self._heard()
+        if math.isfinite(silent_s) and silent_s > UNHEARD_S_MAX:
+            self._heard_again = at
+            if self._explains_from is None:
+                self._explains_from = self._now() - timedelta(seconds=silent_s)
 
     def _learned(self, birth: Birth) -> None:
         """A strange plain order is none: it was a conditional one."""
@@ -280,19 +301,19 @@ class OutsideWatch:
     async def _search_journals(self) -> None:
         """While the store is away the gates' records are on this machine's disk alone."""
         soon = time.monotonic() + TICK_S
-        names = frozenset(
-            explanation[1]
+        sought = frozenset(
+            explanation
             for each in self._detector.suspicions
             for explanation in each.explanations
-            if explanation[0] == "order" and each.due <= soon
+            if explanation[0] in _EXPLAINED_BY and each.due <= soon
         )
-        if names:
-            commands = await asyncio.to_thread(journaled, self._data_dir, names, self._explained_from())
+        if sought:
+            commands = await asyncio.to_thread(journaled, self._data_dir, sought, self._explained_from())
             self._detector.forwarded(commands, time.monotonic())
 
     def _explained_from(self) -> datetime:
         """From when on what a gate wrote down explains what is new at the venue. After a start that is from when the
-        store's last word is, for its last second may be gone."""
+        store's last word is, for its last second may be gone; after a silence of the store, from when that began."""
         recent = self._now() - JOURNALED
         return recent if self._explains_from is None else min(recent, self._explains_from - JOURNALED)
 

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from proxy.exchange.payloads import PlacedOrder
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.store.settling_again import UNTOLD_KEPT_S
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.under_way import UNDER_WAY_MAX_S
 from rules.account import Amendment, HeldOrder, HoldStatus
@@ -92,12 +93,15 @@ class Unresolved:
         self._anew = 0  # How often absence was counted anew.
         self._asked: dict[str, int] = {}  # In which round last.
         self._unreadable: dict[str, int] = {}  # Since when they are there, in the store's microseconds.
+        # Orders that never were, by their hold: when that was proven, in the store's microseconds, and their names.
+        self._absent: dict[str, tuple[int, frozenset[str]]] = {}
 
     def begin_anew(self) -> None:
         """The store's clock may be another than before: absence is counted anew."""
         self._anew += 1
         self._misses.clear()
         self._unreadable.clear()
+        self._absent.clear()
 
     async def ask(self, account: str, now_us: int) -> Answer:
         """Ask once about every hold of unknown fate.
@@ -110,6 +114,9 @@ class Unresolved:
         ahead_ms = self._hands.venue_ms - now_us // 1000
         anew = self._anew
         held, unreadable = await self._store.all_holds(account)
+        if self._anew != anew:
+            return Answer()
+        await self._forget_absent(account, now_us)
         if self._anew != anew:
             return Answer()
         self._unreadable = {hold_id: self._unreadable.get(hold_id, now_us) for hold_id in unreadable}
@@ -141,6 +148,7 @@ class Unresolved:
                 missing = [each for each, fate in zip(aged.hold.orders, fates, strict=True) if fate is _Fate.MISSING]
                 names = frozenset(order.client_order_id for order in missing)
                 first_us = self._misses[hold_id].first_us  # Who else surveys may forget it while the store is told.
+                self._absent[hold_id] = now_us, names
                 await self._store.forget_unreported(account, hold_id, names)
                 if _Fate.ARRIVED not in fates:
                     absent.append((hold_id, first_us))
@@ -154,6 +162,13 @@ class Unresolved:
                 log.info("hold %s resolved", hold_id)
             else:
                 log.warning("hold %s could not be read and is let go: a survey has seen what became of it", hold_id)
+
+    async def _forget_absent(self, account: str, now_us: int) -> None:
+        """A gate that the store did not hear may say of an order that nobody knows, after it was proven not to be."""
+        known = self._absent.items()
+        self._absent = {hold_id: each for hold_id, each in known if now_us - each[0] <= UNTOLD_KEPT_S * 1e6}
+        for hold_id, (_, names) in tuple(self._absent.items()):
+            await self._store.forget_unreported(account, hold_id, names)
 
     def _missed(self, hold_id: str, now_us: int) -> bool:
         """One more miss; whether they prove that there is nothing."""

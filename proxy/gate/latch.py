@@ -24,7 +24,7 @@ from typing import Final, Protocol
 
 from proxy.clock import steady_s
 from proxy.store.gates import LEASE_S
-from proxy.store.trouble import StoreUnavailable
+from proxy.store.trouble import StoreUnavailable, readable
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.gate")
@@ -115,7 +115,8 @@ class Latch:
             while not self._ended.is_set():
                 try:
                     asked_at = self._clock()
-                    self.heard(self._store.hear(self.gate, self.obeyed), asked_at)
+                    with readable():
+                        self.heard(self._store.hear(self.gate, self.obeyed), asked_at)
                 except StoreUnavailable as trouble:
                     if self.lapsed:
                         log.warning("what is stopped cannot be heard, so entries are refused: %s", trouble)

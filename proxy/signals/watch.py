@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -89,6 +90,7 @@ class AnomalyWatch:
         self._store = store
         self._traders = traders
         self._stream = OrderStream()
+        self._publishing = asyncio.Lock()
         self._bots: dict[str, _Watched] = {}
         self._stands: dict[str, float] = {}
         """What was published of each level last. A bot of which it is not known whether the last arrived is unsaved."""
@@ -171,17 +173,21 @@ class AnomalyWatch:
         return watched.saved_at is None or abs(watched.held.at - watched.saved_at) >= SAVED_EVERY_S
 
     async def _publish(self, bots: set[str], saved: set[str]) -> None:
-        """Publish the scores of these bots and of the levels above them, and what some of them came from."""
-        levels = self.levels()
-        nobodys = self._stands.keys() - levels.keys() - {f"bot:{bot}" for bot in self._bots}
-        scores = dict.fromkeys(nobodys, Score()) | {f"bot:{bot}": self.score(bot) for bot in bots} | levels
-        await self._tell(scores, {bot: _plain(self._bots[bot]) for bot in saved})
-        self._stands |= {level: score.value for level, score in scores.items()}
-        for level in nobodys:
-            del self._stands[level], self._told[level]
-        for bot in saved:
-            await self._publish_usual(bot, self._bots[bot])
-            self._bots[bot].saved_at, self._bots[bot].unsaved = self._bots[bot].held.at, False
+        """Publish the scores of these bots and of the levels above them, and what some of them came from.
+
+        One after another: of two at once the store might keep what the earlier one says.
+        """
+        async with self._publishing:
+            levels = self.levels()
+            nobodys = self._stands.keys() - levels.keys() - {f"bot:{bot}" for bot in self._bots}
+            scores = dict.fromkeys(nobodys, Score()) | {f"bot:{bot}": self.score(bot) for bot in bots} | levels
+            await self._tell(scores, {bot: _plain(self._bots[bot]) for bot in saved})
+            self._stands |= {level: score.value for level, score in scores.items()}
+            for level in nobodys:
+                del self._stands[level], self._told[level]
+            for bot in saved:
+                await self._publish_usual(bot, self._bots[bot])
+                self._bots[bot].saved_at, self._bots[bot].unsaved = self._bots[bot].held.at, False
 
     async def _tell(self, scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Any]]) -> None:
         """Publish what the store has otherwise, or was told a while ago. What it has once this failed is not known."""

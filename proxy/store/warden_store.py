@@ -28,7 +28,7 @@ from proxy.store.ownership import TakenOver
 from proxy.store.publications import Publications, around
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.account import Account, Hold, HoldStatus, UnreportedOrder
+from rules.account import Account, Hold, UnreportedOrder
 
 log = logging.getLogger("perpguard.store")
 
@@ -308,7 +308,10 @@ class WardenStore(Publications, AuditStream, Controls):
         await run_script(self._redis, self._untime, keys, arguments)
 
     async def lose(self, account: str, hold: Hold, at: datetime) -> None:
-        """The gate that made this hold is gone, and with it the bot's answer: nobody knows what became of it."""
+        """The gate that made this hold is gone, and with it the bot's answer: nobody knows what became of it.
+
+        A hold that was settled since it was read is left as it is.
+        """
         lost = [
             UnreportedOrder(bot=hold.bot, hold_id=hold.hold_id, at=at, order=order)
             for order in hold.orders
@@ -318,7 +321,7 @@ class WardenStore(Publications, AuditStream, Controls):
             self._redis,
             self._settle,
             [self._keys.holds(account), self._keys.audit, self._keys.unreported(account)],
-            [hold.hold_id, HoldStatus.UNKNOWN.value, "", *unreported_arguments(lost)],
+            [hold.hold_id, "LOST", "", *unreported_arguments(lost)],
         )
 
     async def forget_spent(self, account: str) -> None:

@@ -49,23 +49,36 @@ class Turns:
         self._holder = holder
         self._bodies = 0
         self._keeping: asyncio.Task[None] | None = None
+        # Who begins while the turn is given back would else take it first, and have it given back over its head.
+        self._changing = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Hold the turn for as long as the body runs; waits for another's at most ``WAIT_MAX_S``."""
         self._bodies += 1
         try:
-            if self._bodies == 1 and await self._take():
-                self._keeping = asyncio.create_task(self._keep())
+            if self._bodies == 1:
+                await self._begin()
             yield
         finally:
             self._bodies -= 1
-            if self._bodies == 0 and self._keeping is not None:
-                keeping, self._keeping = self._keeping, None
-                keeping.cancel()
-                await asyncio.wait({keeping})
-                with contextlib.suppress(*STORE_TROUBLE):  # It runs out by itself.
-                    await within(ANSWER_S, self._store.end_turn(self._holder))
+            if self._bodies == 0:
+                await self._end()
+
+    async def _begin(self) -> None:
+        async with self._changing:
+            if await self._take():
+                self._keeping = asyncio.create_task(self._keep())
+
+    async def _end(self) -> None:
+        async with self._changing:
+            if self._keeping is None:
+                return
+            keeping, self._keeping = self._keeping, None
+            keeping.cancel()
+            await asyncio.wait({keeping})
+            with contextlib.suppress(*STORE_TROUBLE):  # It runs out by itself.
+                await within(ANSWER_S, self._store.end_turn(self._holder))
 
     async def _take(self) -> bool:
         """Whether the turn is ours; false where the store does not answer, or its holder takes too long."""

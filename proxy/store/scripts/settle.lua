@@ -1,20 +1,32 @@
 -- What became of a hold, together with the audit records that say so.
 -- KEYS: 1 holds 2 audit 3 unreported
--- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN or KEEP 3 the orders the venue took or '' 4 number of unreported orders
---       5 how long to keep those, s, then per unreported order: its field and body; then audit records
+-- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN, LOST or KEEP 3 the orders the venue took or '' 4 number of unreported
+--       orders 5 how long to keep those, s, then per unreported order: its field and body; then audit records
+-- LOST is UNKNOWN of a hold whose gate says no more. One that was settled since that was seen is not lost.
 local state = redis.call('HGET', KEYS[1], ARGV[1])
+local sequence, before, at, bot, body = string.match(state or '', HOLD)
+local action = ARGV[2]
+if action == 'LOST' then
+  if before ~= 'PENDING' then return 0 end
+  action = 'UNKNOWN'
+elseif before == 'UNKNOWN' and action ~= 'KEEP' then
+  -- It was taken for lost, and its gate says after all what it heard: of these its bot has the answer.
+  local kept, named = redis.call('HGETALL', KEYS[3]), '"hold_id":"' .. ARGV[1] .. '"'
+  for i = 1, #kept, 2 do
+    if string.find(kept[i + 1], named, 1, true) then redis.call('HDEL', KEYS[3], kept[i]) end
+  end
+end
 if state then
-  if ARGV[2] == 'RELEASE' then
+  if action == 'RELEASE' then
     redis.call('HDEL', KEYS[1], ARGV[1])
-  elseif ARGV[2] ~= 'KEEP' then
+  elseif action ~= 'KEEP' then
     local clock = redis.call('TIME')
-    local sequence, _, at, bot, body = string.match(state, HOLD)
     local hold = {
-      sequence = sequence, status = ARGV[2], bot = bot,
+      sequence = sequence, status = action, bot = bot,
       at = string.format('%d', clock[1] * 1000000 + clock[2]),
     }
     -- An order that nobody knows the fate of was sent after its hold was made: what the venue has of before is another.
-    if ARGV[2] == 'UNKNOWN' then hold.at = at end
+    if action == 'UNKNOWN' then hold.at = at end
     -- Mostly the venue took all, and the stream has told of none yet.
     if ARGV[3] == '' or ARGV[3] == body then
       redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, hold.status, hold.at, bot, body}, '|'))

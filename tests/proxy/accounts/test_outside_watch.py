@@ -19,7 +19,7 @@ from proxy.accounts import funding_watch, outside, outside_watch, settling
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.shares import Shares
-from proxy.audit.journal import Journal
+from proxy.audit.journal import Journal, journal_files
 from proxy.exchange.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from rules.account import Account, OpenOrder, Position
@@ -56,6 +56,7 @@ class Desk:
         self.asked: list[str] = []
         self.venue_ms = NOW_MS
         self.killed = self.bot_killed = self.store_gone = False
+        self.silent_s = 0.0
         self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
         self.watch = OutsideWatch(
             account="main",
@@ -65,7 +66,7 @@ class Desk:
             venue=self,
             record=self._record,
             data_dir=data_dir,
-            heard=time.monotonic,
+            heard=lambda: time.monotonic() - self.silent_s,
             now=lambda: NOW,
         )
 
@@ -222,6 +223,91 @@ async def test_an_order_that_only_a_gates_journal_knows_is_the_guards(tmp_path: 
         assert desk.records == []
         desk.watch.saw(an_order_event("b/1", BUY, "1"), known=False)
         await desk.until("outside.activity")
+
+
+def decided(data_dir: Path, *commands: dict[str, Any], ago_s: float = 0.0, verdict: str = "ALLOW") -> None:
+    """A gate of this machine wrote these commands down, so long before ``NOW``, and no store has heard of them."""
+    journal = Journal(data_dir)
+    record = {"kind": "decision", "at": (NOW - timedelta(seconds=ago_s)).isoformat(), "commands": list(commands)}
+    journal.append(record | {"decisions": [{"verdict": verdict}] * len(commands)}, durable=False)
+    journal.close()
+
+
+A_PLACE = {"type": "PlaceOrder", "symbol": "BTCUSDT", "client_order_id": "a/1"}
+
+
+async def seen_with_its_amend(desk: Desk) -> None:
+    desk.watch.saw(an_order_event("a/1", SELL, "1"), known=True)
+    desk.watch.saw(an_order_event("a/1", SELL, "2", execution="AMENDMENT"), known=True)
+    await desk.rest()
+
+
+@pytest.mark.parametrize("named", [{"order_id": "venue-a/1"}, {"client_order_id": "a/1"}])
+async def test_an_amend_that_only_a_gates_journal_knows_is_the_guards(tmp_path: Path, named: dict[str, str]) -> None:
+    """A bot moves its exit while the store is away: it passes, and the journal alone says so."""
+    decided(tmp_path, {"type": "AmendOrder", "symbol": "BTCUSDT", **named})
+    async with running(tmp_path) as desk:
+        await seen_with_its_amend(desk)
+        assert desk.records == []
+
+
+@pytest.mark.parametrize(
+    ("command", "verdict"),
+    [
+        ({"type": "AmendOrder", "symbol": "BTCUSDT", "order_id": "venue-a/1"}, "DENY"),
+        ({"type": "AmendOrder", "symbol": "ETHUSDT", "order_id": "venue-a/1"}, "ALLOW"),
+        (A_PLACE, "ALLOW"),
+    ],
+)
+async def test_nothing_else_in_it_explains_an_amend(tmp_path: Path, command: dict[str, str], verdict: str) -> None:
+    decided(tmp_path, command, verdict=verdict)
+    async with running(tmp_path) as desk:
+        await seen_with_its_amend(desk)
+        assert [each.finding.activity.value for each in desk.watch.found] == ["amend"]
+
+
+async def test_an_exit_of_a_long_outage_of_the_store_is_the_guards_once_it_is_back(tmp_path: Path) -> None:
+    """Events are told when the store takes them: what was sent minutes before is new only then."""
+    async with running(tmp_path) as desk:
+        desk.silent_s = 180.0
+        await desk.rest()
+        decided(tmp_path, A_PLACE, ago_s=170)
+        desk.silent_s = 0.0
+        await desk.rest()
+        desk.watch.saw(an_order_event("a/1", SELL, "1"), known=False)
+        await desk.rest()
+        assert desk.records == []
+        desk.watch.saw(an_order_event("x", SELL, "1"), known=False)
+        await desk.until("outside.activity")
+
+
+@pytest.mark.parametrize("silent_s", [0.0, 180.0])
+async def test_what_was_decided_long_before_explains_nothing_that_is_new(tmp_path: Path, silent_s: float) -> None:
+    decided(tmp_path, A_PLACE, ago_s=silent_s + 70)
+    async with running(tmp_path) as desk:
+        desk.silent_s = silent_s
+        await desk.rest()
+        desk.silent_s = 0.0
+        desk.watch.saw(an_order_event("a/1", SELL, "1"), known=False)
+        await desk.until("outside.activity")
+
+
+async def test_a_busy_gates_journal_is_read_as_far_back_as_a_decision_explains_anything(tmp_path: Path) -> None:
+    decided(tmp_path, A_PLACE, ago_s=50)
+    busy = Journal(tmp_path)
+    for _ in range(3):
+        busy.append(
+            {"kind": "outcome", "at": (NOW - timedelta(seconds=40)).isoformat(), "x": "x" * 1_000_000}, durable=False
+        )
+    busy.close()
+    one = b"".join(path.read_bytes() for path in journal_files(tmp_path))
+    for path in journal_files(tmp_path):
+        path.unlink()
+    (tmp_path / "journal" / "gate-1-1-a.jsonl").write_bytes(one)
+    async with running(tmp_path) as desk:
+        desk.watch.saw(an_order_event("a/1", SELL, "1"), known=False)
+        await desk.rest()
+        assert desk.records == []
 
 
 async def test_what_an_order_filled_while_the_stream_was_down_goes_to_its_owner(tmp_path: Path) -> None:

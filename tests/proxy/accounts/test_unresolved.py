@@ -21,11 +21,13 @@ from proxy.exchange.payloads import PlacedOrder
 from proxy.exchange.troubles import VenueRefused
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
+from proxy.store.settling_again import UNTOLD_KEPT_S
 from proxy.store.warden_store import WardenStore
+from rules.account import UnreportedOrder
 from rules.model import PositionSide, Side
 from tests.proxy.accounts.builders import a_resting_order
 from tests.proxy.store.builders import a_held_order, a_request
-from tests.rules.builders import an_account
+from tests.rules.builders import NOW, an_account
 
 VENUE_MS = 7_000_000
 """The venue's clock when it is asked: nothing like the store's."""
@@ -319,6 +321,28 @@ async def test_who_asks_meanwhile_may_find_the_hold_gone(lost: tuple[WardenStore
         await unresolved.ask("demo", now_us)
     answer = await unresolved.ask("demo", now_us + MISSES_SPAN_US)
     assert (answer.resolved, answer.absent) == (("h1",), (("h1", now_us),))
+
+
+async def test_what_a_gate_says_late_of_an_order_that_never_was_stops_no_bot(
+    lost: tuple[WardenStore, int], server: EmbeddedStore, request: pytest.FixtureRequest
+) -> None:
+    """It could not tell the store for a while that nobody knew of the order; meanwhile the venue has said."""
+    warden, now_us = lost
+    unresolved = Unresolved(Venue(None), warden)
+    for _ in range(MISSES_MIN - 1):
+        await unresolved.ask("demo", now_us)
+    proven_us = now_us + MISSES_SPAN_US
+    assert (await unresolved.ask("demo", proven_us)).resolved == ("h1",)
+    gate = GateStore(server.url, request.node.name, timeout_s=2.0)
+    left = []
+    for later_s in (2.0, UNTOLD_KEPT_S + 1):
+        await gate.settle("demo", "h1", "RELEASE", [])
+        late = UnreportedOrder(bot="demo-bot", hold_id="h1", at=NOW, order=a_held_order())
+        await gate.settle("demo", "h1", "UNKNOWN", [], None, [late])
+        await unresolved.ask("demo", proven_us + int(later_s * 1e6))
+        left.append(len(await gate.unreported("demo")))
+    assert left == [0, 1], "for as long as gates tell again"
+    await gate.aclose()
 
 
 class SlowToForget:

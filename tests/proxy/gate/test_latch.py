@@ -209,6 +209,23 @@ async def test_a_store_that_cannot_be_heard_is_said_once_the_latch_has_lapsed(ca
     assert set(caplog.messages) == {"what is stopped cannot be heard, so entries are refused: ConnectionError"}
 
 
+async def test_it_hears_again_after_an_answer_that_it_could_not_read() -> None:
+    """Somebody wrote to the store by hand, and put it right: a latch that gave up would refuse entries for ever."""
+    store = Store()
+    store.controls = {"generation": "seven"}
+    latch = Latch(store)
+    following = asyncio.create_task(latch.follow())
+    try:
+        await until_async(lambda: len(store.obeyed) > 2 or following.done(), "it asked")
+        assert (latch.lapsed, latch.obeyed) == (True, 0), "that was no word of the store's"
+        store.controls = {"generation": "7", "desk": "HALTED"}
+        await until_async(lambda: latch.obeyed == 7, "it hears", 2)
+        assert stops(latch)
+    finally:
+        await latch.leave()
+        await asyncio.gather(following, return_exceptions=True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the steady clock stands still with the host")
 def test_a_host_that_was_suspended_wakes_with_its_lease_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """A press has not waited for its word, and an entry must not leave on what was heard before."""

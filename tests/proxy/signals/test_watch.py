@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -246,6 +247,22 @@ async def test_an_account_whose_bots_lost_their_keys_does_not_keep_its_score(sto
     trading.clear()
     await watch.decay(NOW.timestamp())
     assert (await store.scores())["account:demo"].value == 0.0
+
+
+async def test_two_that_find_a_level_that_nobody_has_any_more_at_once_do_not_hurt_each_other():
+    class Slow(Failing):
+        async def publish_scores(self, scores: dict[str, Score], _: object) -> None:
+            await asyncio.sleep(0)
+            self.scores |= scores
+
+    store, trading = Slow(), [*traders(), ("second", "two")]
+    watch = AnomalyWatch(cast("Any", store), lambda: trading)
+    await watch.see([refused(bot) for bot, _ in traders()] * 20)
+    trading.pop()
+    await asyncio.gather(*(watch.decay(NOW.timestamp()) for _ in range(3)))
+    assert store.scores["account:two"] == Score()
+    await watch.decay(NOW.timestamp())
+    assert watch._stands.keys() == watch._told.keys()
 
 
 class Failing:

@@ -12,7 +12,7 @@ from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
 from proxy.store.trouble import StoreUnavailable
 from proxy.under_way import UNDER_WAY_MAX_S
-from rules.account import HoldStatus, UnreportedOrder
+from rules.account import HeldOrder, HoldStatus, UnreportedOrder
 from tests.proxy.store.builders import a_held_order, a_request, publish
 from tests.rules.builders import NOW
 
@@ -86,6 +86,49 @@ async def test_a_lost_answer_does_not_make_a_hold_younger(gate, warden):
     await gate.settle("demo", "h1", "ACCEPTED", [])
     (taken,) = await warden.holds("demo")
     assert taken.at_us > made.at_us
+
+
+SECOND = a_held_order("ETHUSDT")
+
+
+def unreported(order: HeldOrder) -> UnreportedOrder:
+    return UnreportedOrder(bot="demo-bot", hold_id="h1", at=NOW, order=order)
+
+
+@pytest.mark.parametrize(
+    ("action", "took", "lost", "left"),
+    [
+        ("ACCEPTED", (a_held_order(), SECOND), (), ()),
+        ("RELEASE", None, (), ()),
+        ("UNKNOWN", (a_held_order(), SECOND), (SECOND,), (SECOND,)),
+    ],
+)
+async def test_an_answer_that_is_told_late_is_one_also_where_the_warden_took_it_for_lost(
+    gate, warden, action, took, lost, left
+):
+    """After a long outage the warden looks at old holds while gates tell what they heard during it."""
+    await gate.hold(a_request("h1", orders=(a_held_order(), SECOND)))
+    await gate.hold(a_request("h2"))
+    for hold in (await held(gate)).values():
+        await warden.lose("demo", hold, NOW)
+    assert len(await gate.unreported("demo")) == 2, "of two with one name the newer"
+    others = [each for each in await gate.unreported("demo") if each.hold_id == "h2"]
+    await gate.settle("demo", "h1", action, [], took, [unreported(order) for order in lost])
+    mine = [each.order for each in await gate.unreported("demo") if each.hold_id == "h1"]
+    assert mine == list(left)
+    assert [each for each in await gate.unreported("demo") if each.hold_id == "h2"] == others
+
+
+@pytest.mark.parametrize(
+    ("action", "after"), [("ACCEPTED", [HoldStatus.ACCEPTED]), ("RELEASE", []), ("UNKNOWN", [HoldStatus.UNKNOWN])]
+)
+async def test_a_hold_that_was_settled_since_it_was_read_is_not_lost(gate, warden, action, after):
+    await gate.hold(a_request("h1"))
+    (aged,) = await warden.holds("demo")
+    await gate.settle("demo", "h1", action, [])
+    await warden.lose("demo", aged.hold, NOW)
+    assert [hold.status for hold in (await held(gate)).values()] == after
+    assert await gate.unreported("demo") == ()
 
 
 async def test_each_account_is_in_doubt_until_its_own_holds_were_gone_through(warden, raw, keys):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.kill.job import kill
 from proxy.store.beats import Turn
 from proxy.store.fence import DESK, Fence
 from proxy.watchdog.beat import Beat, Duty, Terms
@@ -20,6 +19,7 @@ from proxy.watchdog.watch import AGAIN_S, Watch
 from rules.kill.settings import Flatten, OnGoodbye
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 
 SEEDS = range(25)
 
@@ -278,5 +278,37 @@ def test_f17_a_process_does_not_wait_for_itself(tmp_path: Path) -> None:
             async with asyncio.timeout(1), turns.held():
                 pass
             assert (await store.take_turn("watchdog", 1)).ours is False, "the first still holds it"
+
+    in_virtual_time(run())
+
+
+class LateGoodbye(OneTurn):
+    """A store that hears the end of a turn a while after it was said."""
+
+    async def end_turn(self, holder: str) -> None:
+        await asyncio.sleep(0.1)
+        await super().end_turn(holder)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05])
+def test_f17_who_begins_while_the_turn_is_given_back_has_one_of_its_own(after_s: float) -> None:
+    async def run() -> None:
+        store = LateGoodbye()
+        turns = Turns(store, "the warden")
+        entered = asyncio.Event()
+
+        async def first() -> None:
+            async with turns.held():
+                entered.set()
+
+        async def second() -> None:
+            await entered.wait()
+            await asyncio.sleep(after_s)
+            async with turns.held():
+                await asyncio.sleep(0.3)
+                assert (await store.take_turn("watchdog", 1)).ours is False, "it acts without a turn"
+
+        await asyncio.gather(first(), second())
+        assert (await store.take_turn("watchdog", 1)).ours, "given back in the end"
 
     in_virtual_time(run())
