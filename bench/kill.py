@@ -25,6 +25,7 @@ from bench.machine import machine
 from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill
+from proxy.kill.press import Press
 from proxy.kill.report import AccountReport, KillReport
 from proxy.practice.ending import ends_in_order
 from proxy.store.fence import DESK
@@ -93,7 +94,8 @@ async def measure(accounts: int, latency_ms: int, book: Book) -> KillReport:
         hands = [VenueHands(_account(url, name)) for name in names]
         try:
             with tempfile.TemporaryDirectory(prefix="perpguard-bench-") as directory:
-                report = await kill(Path(directory), DESK, hands, "bench", "how long does it take")
+                press = Press(scope=DESK, by="bench", reason="how long does it take")
+                report = await kill(Path(directory), press, hands)
         finally:
             for each in hands:
                 await each.aclose()

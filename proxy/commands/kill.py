@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -24,8 +25,9 @@ from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 
 if TYPE_CHECKING:
     from proxy.commands.settings_at_hand import AtHand
-    from proxy.kill.hands import VenueHands
-    from proxy.kill.late import Once
+    from proxy.kill.hands import AccountHands, VenueHands
+    from proxy.kill.job import Latch
+    from proxy.kill.press import Press
     from proxy.kill.report import KillReport
     from proxy.vault.keys import ExchangeKey
     from proxy.vault.vault import Vault
@@ -63,15 +65,16 @@ def run(args: Arguments, stdout: TextIO = sys.stdout, stderr: TextIO = sys.stder
             f"no guard has ever run in {args.data_dir}: nothing that trades is stopped; give --config or --data-dir"
         )
         return NOT_STARTED
-    press = _Press(args, scope, telling)
+    command = _Command(args, scope, telling)
     try:
-        return press.run()
+        return command.run()
     except KeyboardInterrupt:
-        return press.began_nothing("interrupted") if not press.began else press.interrupted()
+        return command.began_nothing("interrupted") if not command.began else command.interrupted()
 
 
-class _Press:
-    """One press, from the sentinel to the report."""
+class _Command:
+    """One press, from the sentinel to the report. Until the sentinel is written nothing is known of it but whose it is
+    and of what: the rest is not imported before that."""
 
     def __init__(self, args: Arguments, scope: Scope, telling: Telling) -> None:
         self._args = args
@@ -255,6 +258,7 @@ class _Press:
         from proxy.kill.direct import DirectHands
         from proxy.kill.job import kill
         from proxy.kill.late import CalledOff, kill_followed
+        from proxy.kill.press import Press
         from proxy.kill.report import lacking
 
         def show(line: dict[str, Any]) -> None:
@@ -272,37 +276,21 @@ class _Press:
                     unopened.append(f"{key.account} ({type(bug).__name__}: {bug})")
                     self._telling.say(f"perpguard kill: NOT TOUCHED: {unopened[-1]}")
 
-            async def once(asked: Once) -> KillReport:
+            async def once(press: Press, hands: Sequence[AccountHands], latch: Latch) -> KillReport:
                 generation: int | None = None
                 try:
-                    report = await kill(
-                        self._data_dir,
-                        self._scope,
-                        asked.hands,
-                        self._asked.by,
-                        asked.reason,
-                        on_step=show,
-                        latch=asked.latch,
-                        flatten=_flatten(self._data_dir, at_hand.settings.policy),
-                        whole=asked.anew and not unopened,
-                        anew=asked.anew,
-                        continues=asked.continues,
-                    )
+                    press = replace(press, flatten=_flatten(self._data_dir, at_hand.settings.policy))
+                    report = await kill(self._data_dir, press, hands, on_step=show, latch=latch)
                     generation = report.generation
                     return report
                 finally:
                     # Each at its end, also where a person interrupts it, or what may follow it.
                     await asyncio.shield(direct.end(self._scope, generation))
 
+            press = Press(scope=self._scope, by=self._asked.by, reason=self._asked.reason, whole=not unopened)
             try:
                 report = await kill_followed(
-                    once,
-                    hands,
-                    self._asked.reason,
-                    bot=self._scope.bot,
-                    latch=direct.latch,
-                    store=direct.store,
-                    say=self._telling.say,
+                    once, press, hands, latch=direct.latch, store=direct.store, say=self._telling.say
                 )
             except CalledOff as interrupted:
                 self._telling.say("interrupted: what was read as flat is not read once more")

@@ -22,6 +22,7 @@ from proxy.exchange.venue_account import VenueAccount
 from proxy.exchange.way_out_payloads import CloseReport
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import kill
+from proxy.kill.press import Press
 from proxy.store.fence import DESK, Fence
 from rules.kill.events import CancelStep, CloseStep, Fee, Fill, Phase
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
@@ -128,7 +129,8 @@ async def rehearse_dry(hands: Sequence[Readable], flatten: Flatten, *, by: str, 
         Fence.initialise(data_dir)
         say("reading the live accounts; nothing is sent")
         dry: list[AccountHands] = [DryHands(each) for each in hands]
-        report = await kill(data_dir, DESK, dry, by, f"a dry drill, begun by {by}", flatten=flatten)
+        press = Press(scope=DESK, by=by, reason=f"a dry drill, begun by {by}", flatten=flatten)
+        report = await kill(data_dir, press, dry)
         accounts = measured(data_dir)
     for each in accounts:
         say(

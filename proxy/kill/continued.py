@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -20,7 +19,7 @@ def of_its_press(journal: Journal, *, joined: bool = False, trouble: str = "") -
         return report
     for earlier in jobs_in(journal.path.parent):
         if earlier.job.job_id == continues:
-            report, continues = continued(_reported(earlier), report), earlier.job.continues
+            report, continues = _as_one(_reported(earlier), report), earlier.job.continues
         if continues is None:
             break
     return report
@@ -31,24 +30,15 @@ def _reported(journal: Journal, *, joined: bool = False, trouble: str = "") -> A
     return widened(report, journal.path)
 
 
-def updated(first: KillReport, second: KillReport) -> KillReport:
-    """The report of a press some of whose accounts were killed once more."""
-    return renewed(first, going_on(second, {each.account: each for each in first.accounts}))
-
-
-def going_on(report: KillReport, continues: Mapping[str, AccountReport]) -> KillReport:
-    """A report whose accounts go on with these."""
-    return replace(report, accounts=tuple(after(continues.get(each.account), each) for each in report.accounts))
-
-
-def after(first: AccountReport | None, second: AccountReport) -> AccountReport:
+def going_on(first: AccountReport | None, second: AccountReport) -> AccountReport:
     """One account that goes on with what was done before, if anything was. What began with the same press tells of
     that already; a job of another press, which was joined, does not."""
-    return second if first is None or first.started_at == second.started_at else continued(first, second)
+    return second if first is None or first.started_at == second.started_at else _as_one(first, second)
 
 
 def renewed(first: KillReport, second: KillReport) -> KillReport:
-    """The report of a press with what the second says of its accounts, which goes on with the first already."""
+    """The report of a press some of whose accounts were killed once more: those are the second's, which go on with
+    the first's already."""
     newer = {each.account: each for each in second.accounts}
     accounts = tuple(newer.get(each.account, each) for each in first.accounts)
     return replace(
@@ -60,9 +50,9 @@ def renewed(first: KillReport, second: KillReport) -> KillReport:
     )
 
 
-def continued(first: AccountReport, second: AccountReport) -> AccountReport:
-    """How the account stands, and under which scope, is the second job's to say, and its name is shown; what was done
-    is both jobs', in the name of whoever pressed, and counted from that press."""
+def _as_one(first: AccountReport, second: AccountReport) -> AccountReport:
+    """Two jobs of one account. How it stands, and under which scope, is the second job's to say, and its name is shown;
+    what was done is both jobs', in the name of whoever pressed, and counted from that press."""
     return replace(
         second,
         by=first.by,

@@ -16,6 +16,7 @@ from proxy.kill.in_flight import InFlight, in_flight
 from proxy.kill.jobs import UnfinishedJob, job_directory, unfinished_jobs
 from proxy.kill.lock import AccountLock
 from proxy.kill.outcomes import Outcomes
+from proxy.kill.press import Press
 from proxy.kill.pressed import Blocked, PressedSoFar
 from proxy.kill.rearm import RearmRefused, abandoned, rearm
 from proxy.kill.rearm_files import RearmFiles
@@ -90,17 +91,8 @@ class KillDesk:
             latched = await self.truths.latch(scope, generation, running=True)
             sent = await self._sent(scope, self.roster.accounts(scope), latched)
             hands = self.roster.covered(scope)
-            work = Work(
-                scope=scope,
-                by=by,
-                reason=reason,
-                hands=hands,
-                pressed=pressed,
-                sent=sent,
-                whole=True,
-                stopped_ms=stopped_ms,
-            )
-            over = self.runs.start(work)
+            press = Press(scope=scope, by=by, reason=reason, whole=True, stopped_ms=stopped_ms)
+            over = self.runs.start(Work(press=press, hands=hands, pressed=pressed, sent=sent))
         finally:
             self._pressing -= 1
         vouched = latched is Latched.NUMBERED and not stopped.trouble
@@ -198,7 +190,8 @@ class KillDesk:
             hands = [self.roster.hand(scope, account)]
             pressed = asyncio.get_running_loop().time()
             sent = await in_flight(self._store, [account], scope.bot)
-            self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
+            press = Press(scope=scope, by=by, reason=reason, anew=False)
+            self.runs.start(Work(press=press, hands=hands, pressed=pressed, sent=sent))
         return True
 
     def engaged(self) -> frozenset[Scope]:

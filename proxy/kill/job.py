@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,18 +19,18 @@ from typing import Final
 
 from proxy.kill import gap
 from proxy.kill.asked import answered
-from proxy.kill.continued import of_its_press
+from proxy.kill.continued import going_on, of_its_press
 from proxy.kill.hands import AccountHands, sources_of
 from proxy.kill.jobs import finished, job_directory, newest, read
-from proxy.kill.joins import Join, note_join
-from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
+from proxy.kill.joins import note_join
+from proxy.kill.journal import Journal, JournalCorrupt, Listener
 from proxy.kill.lock import AccountLock
+from proxy.kill.press import Press
 from proxy.kill.report import AccountReport, KillReport, worst
 from proxy.kill.runner import Clock, Runner
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import Fence, FenceCorrupt, Scope
 from rules.kill.machine import DEADLINE, replay
-from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 
 log = logging.getLogger("perpguard.kill")
 
@@ -45,78 +45,64 @@ _STAMP: Final = "%Y%m%dT%H%M%S%f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Press:
-    """One press, as every account's job sees it."""
+class _Stopped:
+    """A press whose stop is made, as every account's job sees it. ``clock`` began with it, at ``at``; ``blocked_ms`` is
+    how long the stop took, ``None`` where the disk did not take it; ``begun`` hears of each account whose job is on
+    disk, or, where the disk does not take that, has ended."""
 
+    press: Press
     data_dir: Path
-    scope: Scope
-    by: str
-    reason: str
-    started_at: datetime
+    clock: Clock
+    at: datetime
     blocked_ms: float | None
     latched: asyncio.Task[bool]
-    flatten: Flatten
-    continues: Mapping[str, str]
+    listener: Listener | None
     begun: Callable[[str], None]
-    """Hears of each account whose job is on disk, or, where the disk does not take it, has ended."""
 
 
 async def kill(
     data_dir: Path,
-    scope: Scope,
+    press: Press,
     accounts: Sequence[AccountHands],
-    by: str,
-    reason: str,
+    *,
     on_step: Listener | None = None,
     latch: Latch | None = None,
-    flatten: Flatten = FLATTEN_DEFAULT,
-    *,
-    whole: bool = False,
-    anew: bool = True,
-    stopped_ms: float | None = None,
-    continues: Mapping[str, str] | None = None,
     ended: Callable[[AccountReport], None] = lambda report: None,
 ) -> KillReport:
-    """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue.
+    """Stop the scope and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue.
 
-    ``whole`` says that these are all the accounts the scope covers: when each has its job, the press is answered.
-    ``anew`` is false where nobody pressed and the guard goes on by itself: a stop that stands keeps its epoch then, so
-    that no request to re-arm takes it for a press. ``stopped_ms`` is how long whoever called took to close the fence;
-    left out, it is closed and timed here. ``continues`` names, by account, the jobs that new ones go on with.
-    ``ended`` hears of each account as soon as its own kill has ended.
+    ``ended`` hears of each account as soon as its own kill has ended; what that goes on with is told together with it.
     """
-    clock, pressed = Clock(), time.monotonic()
-    started_at = clock.now()
-    generation, trouble = _stopped(Fence(data_dir), scope, anew)
-    took_ms = round((time.monotonic() - pressed) * 1000, 3) if stopped_ms is None else stopped_ms
-    blocked_ms = None if trouble else took_ms
-    latched = asyncio.create_task(_tell(latch, scope, generation))
-    press = _Press(
+    scope = press.scope
+    clock, began = Clock(), time.monotonic()
+    at = clock.now()
+    generation, trouble = _engaged(Fence(data_dir), scope, press.anew)
+    took_ms = round((time.monotonic() - began) * 1000, 3) if press.stopped_ms is None else press.stopped_ms
+    stopped = _Stopped(
+        press=press,
         data_dir=data_dir,
-        scope=scope,
-        by=by,
-        reason=reason,
-        started_at=started_at,
-        blocked_ms=blocked_ms,
-        latched=latched,
-        flatten=flatten,
-        continues=continues or {},
-        begun=_counted([hands.name for hands in accounts], lambda: answered(data_dir, scope) if whole else None),
+        clock=clock,
+        at=at,
+        blocked_ms=None if trouble else took_ms,
+        latched=asyncio.create_task(_tell(latch, scope, generation)),
+        listener=on_step,
+        begun=_counted([each.name for each in accounts], lambda: answered(data_dir, scope) if press.whole else None),
     )
 
     async def killed(hands: AccountHands) -> AccountReport:
-        report = await _kill_account(press, hands, clock, on_step)
+        report = await _kill_account(stopped, hands)
+        report = going_on(press.continues.get(report.account), report)
         ended(report)
         return report
 
     reports = tuple(await asyncio.gather(*map(killed, accounts)))
-    await latched
+    await stopped.latched
     return KillReport(
         scope=str(scope),
-        by=by,
-        reason=reason,
-        started_at=started_at,
-        blocked_ms=blocked_ms,
+        by=press.by,
+        reason=press.reason,
+        started_at=at,
+        blocked_ms=stopped.blocked_ms,
         generation=generation,
         flat=bool(reports) and all(report.flat for report in reports),
         phase=worst(tuple(report.phase for report in reports)),
@@ -125,7 +111,7 @@ async def kill(
     )
 
 
-def _stopped(fence: Fence, scope: Scope, anew: bool) -> tuple[int | None, str]:
+def _engaged(fence: Fence, scope: Scope, anew: bool) -> tuple[int | None, str]:
     """The kill's number, ``None`` where the epoch is damaged, and what kept the stop off the disk."""
     try:
         return fence.engage(scope) if anew or not fence.stands(scope) else fence.generation(), ""
@@ -170,15 +156,16 @@ async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bo
     return True
 
 
-async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None) -> AccountReport:
+async def _kill_account(stopped: _Stopped, hands: AccountHands) -> AccountReport:
     """Run the account's job, or follow the one that runs until it ends or its holder dies."""
-    directory = job_directory(press.data_dir, hands.name, press.scope.bot)
+    clock = stopped.clock
+    directory = job_directory(stopped.data_dir, hands.name, stopped.press.scope.bot)
     lock = AccountLock(directory / "lock")
     ended_before = _ended_before(directory)
     follow_until = clock.now() + timedelta(seconds=_FOLLOW_SECONDS_MAX)
     locked = lock.acquire()
     if not locked:
-        _join(press, directory)
+        _join(stopped, directory)
     # The holder may be another process, whose end or death sends no event here.
     while not locked and clock.now() < follow_until:
         await asyncio.sleep(_FOLLOW_POLL_SECONDS)
@@ -186,39 +173,29 @@ async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listen
     try:
         joined = _ended_since(directory, ended_before)
         if joined is not None:
-            press.begun(hands.name)
+            stopped.begun(hands.name)
             return of_its_press(joined, joined=True)
-        return await _run(press, hands, clock, listener, directory, resume=locked)
+        return await _run(stopped, hands, directory, resume=locked)
     finally:
         lock.release()
 
 
-async def _run(
-    press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None, directory: Path, *, resume: bool
-) -> AccountReport:
+async def _run(stopped: _Stopped, hands: AccountHands, directory: Path, *, resume: bool) -> AccountReport:
+    press, at, clock = stopped.press, stopped.at, stopped.clock
     banned_until = _banned_until(directory, hands)
-    journal = _resumed(directory, listener) if resume else None
+    journal = _resumed(directory, stopped.listener) if resume else None
     taken_over = journal is not None
     if journal is not None and journal.job.scope != str(press.scope):
-        _join(press, directory)
+        _join(stopped, directory)
     if journal is None:
-        job = Job(
-            job_id=_job_id(directory, press.started_at),
-            account=hands.name,
-            scope=str(press.scope),
-            by=press.by,
-            reason=press.reason,
-            started_at=press.started_at,
-            blocked_ms=press.blocked_ms,
-            sources=sources_of(hands),
-            continues=press.continues.get(hands.name),
-        )
-        journal = Journal.create(directory / f"{job.job_id}.jsonl", job, listener)
+        job_id, sources = _job_id(directory, at), sources_of(hands)
+        job = press.job(job_id, hands.name, at, blocked_ms=stopped.blocked_ms, sources=sources)
+        journal = Journal.create(directory / f"{job_id}.jsonl", job, stopped.listener)
     if not journal.trouble:
-        press.begun(hands.name)
+        stopped.begun(hands.name)
 
     async def disable_keys() -> bool:
-        return await asyncio.shield(press.latched)
+        return await asyncio.shield(stopped.latched)
 
     trouble = ""
     try:
@@ -230,15 +207,14 @@ async def _run(
         journal.close()
     if journal.trouble:
         gap.keep(journal)
-        press.begun(hands.name)  # It has ended, and this process remembers how.
+        stopped.begun(hands.name)  # It has ended, and this process remembers how.
     return of_its_press(journal, joined=taken_over, trouble=trouble)
 
 
-def _join(press: _Press, directory: Path) -> None:
+def _join(stopped: _Stopped, directory: Path) -> None:
     path = newest(directory)
     if path is not None:
-        now = press.started_at
-        note_join(path, Join(scope=str(press.scope), by=press.by, reason=press.reason, at=now))
+        note_join(path, stopped.press.join(stopped.at))
 
 
 def _resumed(directory: Path, listener: Listener | None) -> Journal | None:

@@ -7,38 +7,26 @@ which an exchange could still execute it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from proxy.kill import in_flight as wire
 from proxy.kill.bot_hands import BotHands
-from proxy.kill.continued import updated
+from proxy.kill.continued import renewed
 from proxy.kill.direct import PublishedShare
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight
 from proxy.kill.job import Latch
+from proxy.kill.press import Press
 from proxy.kill.report import KillReport
 from proxy.kill.runner import Clock
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Once:
-    """Accounts to be made flat once; ``anew`` where somebody has pressed for it. ``continues`` are the jobs, by
-    account, that new ones go on with."""
-
-    hands: Sequence[AccountHands]
-    reason: str
-    latch: Latch
-    anew: bool
-    continues: Mapping[str, str] = field(default_factory=dict)
-
-
-Kill = Callable[[Once], Awaitable[KillReport]]
-"""Makes them flat, and answers what became of them."""
+Kill = Callable[[Press, Sequence[AccountHands], Latch], Awaitable[KillReport]]
+"""Makes accounts flat for a press, once, and answers what became of them."""
 
 
 class CalledOff(asyncio.CancelledError):
@@ -51,10 +39,9 @@ class CalledOff(asyncio.CancelledError):
 
 async def kill_followed(
     kill: Kill,
+    press: Press,
     hands: Sequence[AccountHands],
-    reason: str,
     *,
-    bot: str | None,
     latch: Latch,
     store: WardenStore | None,
     say: Callable[[str], None],
@@ -63,10 +50,10 @@ async def kill_followed(
     not show it.
 
     Nothing is waited for while an account is not flat: whoever pressed has to know of it, and to press again. Of the
-    kill of one ``bot`` what others have on the wire is not waited for. ``say`` hears what is waited for. Raises what
+    kill of one bot what others have on the wire is not waited for. ``say`` hears what is waited for. Raises what
     ``kill`` raises, and ``CalledOff`` where the waiting is cancelled.
     """
-    pressed = asyncio.get_running_loop().time()
+    bot, pressed = press.scope.bot, asyncio.get_running_loop().time()
     names = [each.name for each in hands]
     wires: list[_Wire] = []
 
@@ -75,7 +62,7 @@ async def kill_followed(
         # Not before: a gate elsewhere may send until it has heard.
         wires.append(_Wire(store, names, bot, pressed))
 
-    report = await kill(Once(hands=hands, reason=reason, latch=latched, anew=True))
+    report = await kill(press, hands, latched)
     found = wires[0] if wires else _Wire(None, names, bot, pressed)
     try:
         ended = {each.account for each in report.accounts if each.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)}
@@ -103,9 +90,8 @@ async def kill_followed(
     for each in late:
         part = "; what of it is the bot's nobody knows now" if each.name in doubted else ""
         say(f"{each.name} is made flat once more: {IN_FLIGHT_OVER}{part}")
-    jobs = {each.account: each.job_id for each in report.accounts}
-    once_more = Once(hands=late, reason=IN_FLIGHT_OVER, latch=latch, anew=False, continues=jobs)
-    return updated(report, await kill(once_more))
+    once_more = replace(press.going_on(report.accounts), reason=IN_FLIGHT_OVER)
+    return renewed(report, await kill(once_more, late, latch))
 
 
 class _Wire:

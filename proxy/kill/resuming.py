@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from proxy.kill.asked import asked_of, fitting
 from proxy.kill.in_flight import InFlight
 from proxy.kill.jobs import RESUMED, newest_jobs, unfinished_jobs
 from proxy.kill.journal import Job
+from proxy.kill.press import Press
 from proxy.kill.rearm import abandoned, last_rearm
 from proxy.kill.report import AccountReport
 from proxy.kill.roster import Roster
@@ -60,26 +61,26 @@ class Resuming:
         given_up = abandoned(self._data_dir, job.covers, self._roster.in_vault())
         return rearmed_at is not None and rearmed_at > job.started_at and job.account in given_up
 
-    def _jobs_of(self, scope: Scope, by: str, accounts: Sequence[str]) -> dict[str, AccountReport]:
+    def _jobs_of(self, scope: Scope, by: str, accounts: Sequence[str]) -> list[AccountReport]:
         """What was done of accounts by jobs that answer the last press of a scope, which was that person's."""
         if by == PURSUER:
-            return {}  # It leaves no note of what it begins: what is newest may be of hours ago.
+            return []  # It leaves no note of what it begins: what is newest may be of hours ago.
         if asked_of(self._data_dir, scope) is not None:
-            return {}  # Not every account had a job of that press: what is newest may be of one before it.
+            return []  # Not every account had a job of that press: what is newest may be of one before it.
         rearmed = last_rearm(self._data_dir, str(scope))
         jobs = {each.account: each.journal.job for each in newest_jobs(self._data_dir) if each.bot == scope.bot}
         reports = newest_reports(self._data_dir)
-        return {
-            account: reports[account, scope.bot]
+        return [
+            reports[account, scope.bot]
             for account, job in jobs.items()
             if account in accounts
             and (account, scope.bot) in reports
             and (job.scope, fitting(job.by)) == (str(scope), by)
             and (rearmed is None or job.started_at > rearmed)
-        }
+        ]
 
     async def _take_up(
-        self, scope: Scope, by: str, accounts: Sequence[str], continues: Mapping[str, AccountReport] | None = None
+        self, scope: Scope, by: str, accounts: Sequence[str], earlier: Iterable[AccountReport] = ()
     ) -> None:
         log.warning("resuming the kill of %s", ", ".join(accounts))
         pressed = asyncio.get_running_loop().time()
@@ -87,7 +88,5 @@ class Resuming:
         known = self._roster.accounts(scope)
         hands = [self._roster.hand(scope, account) for account in accounts if account in known]
         sent = await self._sent(scope, accounts, latched)
-        work = Work(
-            scope=scope, by=by, reason=RESUMED, hands=hands, pressed=pressed, sent=sent, continues=continues or {}
-        )
-        self._runs.start(work)
+        press = Press(scope=scope, by=by, reason=RESUMED).going_on(earlier)
+        self._runs.start(Work(press=press, hands=hands, pressed=pressed, sent=sent))

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from proxy.clock import utc_now
 from proxy.kill.asked import answered
-from proxy.kill.continued import after, going_on
 from proxy.kill.following import Following
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight, followed
 from proxy.kill.job import kill
 from proxy.kill.jobs import newest_jobs
-from proxy.kill.joins import Join, note_join
-from proxy.kill.journal import Job
+from proxy.kill.joins import note_join
+from proxy.kill.press import Press
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.kill.truths import Truths
 from proxy.kill.untold import Untold
@@ -44,48 +42,31 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is to be done since ``at``. ``sent`` is what was on the wire then, at the loop's time ``pressed``; ``None``
-    where nothing can be. ``whole`` says that the hands are those of all that the scope covers: it answers a press,
-    whose stop took ``stopped_ms``. ``over`` are the jobs that had ended when it was to be begun: they answer no press
-    of then, whatever the clock says. ``flat`` says that these were read as flat, and are killed when what they had sent
-    is over; ``begun`` is that kill where it runs already. ``continues`` is, by account, what was done for the same
-    press before."""
+    """What is to be done for a press. ``sent`` is what was on the wire then, at the loop's time ``pressed``; ``None``
+    where nothing can be. ``over`` are the jobs that had ended when it was to be begun: they answer no press of then,
+    whatever the clock says. ``flat`` says that these were read as flat, and are killed when what they had sent is over;
+    ``begun`` is that kill where it runs already."""
 
-    scope: Scope
-    by: str
-    reason: str
+    press: Press
     hands: Sequence[AccountHands]
     pressed: float = 0.0
     sent: InFlight | None = None
     over: frozenset[str] = frozenset()
-    whole: bool = False
     flat: bool = False
     begun: asyncio.Task[KillReport] | None = None
-    continues: Mapping[str, AccountReport] = field(default_factory=dict)
-    stopped_ms: float | None = None
-    at: datetime = field(default_factory=utc_now)
 
-    def once_more(self, continues: Mapping[str, AccountReport]) -> Work:
-        """The same for some of its accounts, which go on with these."""
-        hands = [each for each in self.hands if each.name in continues]
-        return replace(self, hands=hands, whole=False, continues=continues)
+    def going_on(self, first: AccountReport) -> Work:
+        """The same for one of its accounts, which goes on with its first kill."""
+        hands = [each for each in self.hands if each.name == first.account]
+        return replace(self, press=self.press.going_on([first]), hands=hands)
 
     def unbegun(self, newest: Mapping[WhosePart, AccountReport]) -> dict[WhosePart, AccountReport]:
         """The reports of jobs that are not on disk yet: the newest that are there answer an older press."""
         found = {}
         for hands in self.hands:
-            part = (hands.name, self.scope.bot)
+            part = (hands.name, self.press.scope.bot)
             if part not in newest or newest[part].job_id in self.over:
-                job = Job(
-                    job_id="",
-                    account=hands.name,
-                    scope=str(self.scope),
-                    by=self.by,
-                    reason=self.reason,
-                    started_at=self.at,
-                    blocked_ms=None,
-                )
-                found[part] = account_report(job, [])
+                found[part] = account_report(self.press.job("", hands.name, self.press.at, blocked_ms=None), [])
         return found
 
 
@@ -138,14 +119,15 @@ class Runs:
 
         A press that comes when the job is over and its end is still being told begins another.
         """
-        run = Run(work.scope, frozenset(each.name for each in work.hands))
+        press = work.press
+        run = Run(press.scope, frozenset(each.name for each in work.hands))
         jobs = newest_jobs(self._data_dir)
         work = replace(work, over=frozenset(each.journal.job.job_id for each in jobs if each.ended))
         if run in self._tasks:
             self._works[run] = work
-            join = Join(scope=str(work.scope), by=work.by, reason=work.reason, at=utc_now())
+            join = press.join(utc_now())
             for newest in jobs:
-                if newest.account in run.accounts and newest.bot == work.scope.bot and not newest.ended:
+                if newest.account in run.accounts and newest.bot == press.scope.bot and not newest.ended:
                     note_join(newest.journal.path, join)
             return work.over
         self._begin(run, work)
@@ -173,7 +155,7 @@ class Runs:
             self._forget(run)  # Not when the loop comes to it: whoever presses meanwhile would join what is over.
 
     async def _answer(self, run: Run) -> None:
-        self.untold.owe(run.scope, self._works[run].by, run.accounts)  # Here, so that no press waits for it.
+        self.untold.owe(run.scope, self._works[run].press.by, run.accounts)  # Here, so that no press waits for it.
         unanswered = True
         while unanswered:
             work = self._works[run]
@@ -181,20 +163,20 @@ class Runs:
                 report = await self._done(work)
             self._over.add(run)
             try:
-                await self._ended(work.scope, work.by, report)
+                await self._ended(run.scope, work.press.by, report)
             finally:
                 self._over.discard(run)
             newest = self._works[run]
             unanswered = newest is not work and any(each.job_id in newest.over for each in report.accounts)
-            if newest.whole and not unanswered:
-                answered(self._data_dir, newest.scope)  # Also of presses that joined.
+            if newest.press.whole and not unanswered:
+                answered(self._data_dir, run.scope)  # Also of presses that joined.
         others = (each.accounts for each in self._tasks if each.scope == run.scope and each != run)
         self.untold.told(run.scope, run.accounts.difference(*others))
 
     async def _done(self, work: Work) -> KillReport:
         if work.sent is None:
-            return await self._kill(work, work.reason)
-        self._in_flight[work.scope] = work.sent
+            return await self._kill(work, work.press.reason)
+        self._in_flight[work.press.scope] = work.sent
         if not work.flat:
             return await self._followed(work, work.sent)
         return await self._followed_alone(work, work.sent)
@@ -218,7 +200,7 @@ class Runs:
             if work.begun is None:
                 await own_wire.wait()
             report = await (work.begun or self._kill(work, IN_FLIGHT_OVER))
-        self._in_flight[work.scope] = following.result()
+        self._in_flight[work.press.scope] = following.result()
         return report
 
     async def _followed(self, work: Work, sent: InFlight) -> KillReport:
@@ -229,39 +211,26 @@ class Runs:
         """
         accounts = [each.name for each in work.hands]
         async with Following(self._store, sent, work.pressed, accounts, partial(self._once_more, work)) as following:
-            report = await following.told(await self._kill(work, work.reason, following.ended))
+            report = await following.told(await self._kill(work, work.press.reason, following.ended))
             for first in following.left:
-                run = Run(work.scope, frozenset({first.account}))
+                run = Run(work.press.scope, frozenset({first.account}))
                 if run not in self._tasks:  # Else another is at it, begun since, which goes on with it too.
                     begun = following.handed_over(first.account)
-                    alone = work.once_more({first.account: first})
-                    self._begin(run, replace(alone, flat=True, begun=begun, over=frozenset()))
+                    self._begin(run, replace(work.going_on(first), flat=True, begun=begun, over=frozenset()))
         if following.found is not None:
-            self._in_flight[work.scope] = following.found
+            self._in_flight[work.press.scope] = following.found
         return report
 
     async def _once_more(self, work: Work, first: AccountReport) -> KillReport:
         async with self._turn():  # Its own: it may outlast the run that began it.
-            return await self._kill(work.once_more({first.account: first}), IN_FLIGHT_OVER)
+            return await self._kill(work.going_on(first), IN_FLIGHT_OVER)
 
     async def _kill(
         self, work: Work, reason: str, ended: Callable[[AccountReport], None] = lambda report: None
     ) -> KillReport:
-        report = await kill(
-            self._data_dir,
-            work.scope,
-            work.hands,
-            work.by,
-            reason,
-            latch=self._tell_store,
-            flatten=self._flatten(),
-            whole=work.whole,
-            anew=work.whole,
-            stopped_ms=work.stopped_ms,
-            continues={account: first.job_id for account, first in work.continues.items()},
-            ended=lambda each: ended(after(work.continues.get(each.account), each)),
-        )
-        return going_on(report, work.continues)
+        # By the policy of this moment, which may be another than at the press.
+        press = replace(work.press, reason=reason, flatten=self._flatten())
+        return await kill(self._data_dir, press, work.hands, latch=self._tell_store, ended=ended)
 
     async def _tell_store(self, scope: Scope, generation: int | None) -> None:
         known = generation if generation is not None else self._truths.generation()

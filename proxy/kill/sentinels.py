@@ -34,8 +34,8 @@ FORGOTTEN_AFTER_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Press:
-    """What is to be pressed for, since when (seconds since 1970), and in whose name."""
+class _Owed:
+    """A press that nobody has begun: since when it is owed, in seconds since 1970, and in whose name."""
 
     at: float
     asked: Asked
@@ -79,10 +79,10 @@ class SentinelWatch:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self, scope: Scope) -> None:
-        press = self._put(scope) or self._came_no_further(scope)
-        if press is None:
+        owed = self._put(scope) or self._came_no_further(scope)
+        if owed is None:
             return
-        asked = press.asked
+        asked = owed.asked
         log.warning("%s is stopped and has no kill; pressing for %s: %s", scope, asked.by, asked.reason)
         try:
             await self._press(scope, asked.by, asked.reason)
@@ -90,7 +90,7 @@ class SentinelWatch:
             why = trouble.strerror if isinstance(trouble, OSError) else type(trouble).__name__
             log.error("the kill of %s could not begin: %s", scope, why)
             return  # A full disk may have room again; the gates are stopped meanwhile.
-        self._pressed[scope, press.by_hand] = press.at
+        self._pressed[scope, owed.by_hand] = owed.at
 
     def _forget(self, scope: Scope) -> None:
         """A note of what is not stopped: its press stopped nothing, or was let go. It must not count for a later stop,
@@ -100,7 +100,7 @@ class SentinelWatch:
             log.warning("a press of %s stopped nothing; its note is taken away", scope)
             answered(self._data_dir, scope)
 
-    def _put(self, scope: Scope) -> _Press | None:
+    def _put(self, scope: Scope) -> _Owed | None:
         """The file of a person, or of the signal, unless every account that it covered has had a job since."""
         put_at = self._fence.put_at(scope)
         if put_at is None or self._pressed.get((scope, True)) == put_at:
@@ -111,9 +111,9 @@ class SentinelWatch:
             return None
         who = _owner(self._data_dir / "kill" / sentinel_name(scope))
         asked = Asked(by=f"{who} (sentinel file)", reason="a sentinel file was put")
-        return _Press(at=put_at, asked=asked, by_hand=True)
+        return _Owed(at=put_at, asked=asked, by_hand=True)
 
-    def _came_no_further(self, scope: Scope) -> _Press | None:
+    def _came_no_further(self, scope: Scope) -> _Owed | None:
         """A press whose process died, or could not begin: its note stands, and an account has had no job since."""
         at, asked = asked_at(self._data_dir, scope), asked_of(self._data_dir, scope)
         if at is None or asked is None or self._pressed.get((scope, False)) == at:
@@ -125,7 +125,7 @@ class SentinelWatch:
         # A clock that was set back since makes it of the future: then nobody knows how long ago it was.
         if 0 <= time.time() - at < UNDER_WAY_S:
             return None
-        return _Press(at=at, asked=Asked(by=asked.by, reason=fitting(f"(the press came no further) {asked.reason}")))
+        return _Owed(at=at, asked=Asked(by=asked.by, reason=fitting(f"(the press came no further) {asked.reason}")))
 
 
 def sentinel_name(scope: Scope) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from proxy.audit.recording import new_decision_id
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.clock import utc_now
 from proxy.kill.direct import DirectHands
-from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
-from proxy.kill.late import Once, kill_followed
+from proxy.kill.hands import AccountHands, VenueHands
+from proxy.kill.job import Latch, kill
+from proxy.kill.late import kill_followed
+from proxy.kill.press import Press
 from proxy.kill.report import KillReport, lacking
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
@@ -84,26 +86,16 @@ class Flattening:
         async with self._turns.held():
             hands, not_touched = await self._hands()
 
-            async def once(asked: Once) -> KillReport:
+            async def once(press: Press, hands: Sequence[AccountHands], latch: Latch) -> KillReport:
                 try:
-                    return await kill(
-                        self._settings.data_dir,
-                        DESK,
-                        asked.hands,
-                        self._by,
-                        asked.reason,
-                        latch=asked.latch,
-                        flatten=flatten,
-                        whole=asked.anew and not not_touched,
-                        anew=asked.anew,
-                        continues=asked.continues,
-                    )
+                    return await kill(self._settings.data_dir, press, hands, latch=latch)
                 finally:
                     # Each at its end: this process may be stopped in it, or while what was on the wire is waited for.
                     if await asyncio.shield(self._direct.end(DESK, None)):
                         self._acts.told()
 
-            done = await kill_followed(once, hands, reason, bot=None, latch=self._latch, store=self._store, say=_say)
+            press = Press(scope=DESK, by=self._by, reason=reason, whole=not not_touched, flatten=flatten)
+            done = await kill_followed(once, press, hands, latch=self._latch, store=self._store, say=_say)
             report = lacking(done, not_touched)
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))

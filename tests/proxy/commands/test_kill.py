@@ -27,7 +27,6 @@ from proxy.kill import in_flight
 from proxy.kill.asked import Asked, asked_of, fitting
 from proxy.kill.direct import DirectHands
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
 from proxy.kill.report import KillReport
 from proxy.settings import BINANCE_HOSTS, Settings, VenueSettings
 from proxy.store.fence import DESK, Fence, Scope
@@ -38,6 +37,7 @@ from rules.model import PositionSide
 from tests.proxy.kill.practice_exchange import ROOT, SECRET, api_key, practice_exchange
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 
 PASSPHRASE = "correct horse battery"
 NO_URLS = SimpleNamespace(venue_urls={})

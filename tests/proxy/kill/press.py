@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
 from proxy.store import codec
 from proxy.store.fence import Scope
 from tests.proxy.kill.practice_exchange import PracticeExchange
+from tests.support.kills import kill
 
 
 async def main(data_dir: str, base_url: str, account: str, line: str = "0") -> None:

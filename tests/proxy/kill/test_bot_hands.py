@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,18 +14,19 @@ from typing import Any, cast
 import pytest
 
 from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
-from proxy.kill import runner
+from proxy.kill import job, runner
 from proxy.kill.bot_exits import cancel_exits, exits_of_bots
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.bot_way_out import BORN_PAGES_MAX, BORN_ROWS_MAX
 from proxy.kill.direct import PUBLISHED_AGE_MAX, PublishedShare
 from proxy.kill.earlier_closes import since_rearmed
 from proxy.kill.fired import AGAIN_AFTER_S
-from proxy.kill.job import kill
+from proxy.kill.hands import AccountHands
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
-from proxy.kill.late import Once, kill_followed
+from proxy.kill.late import kill_followed
 from proxy.kill.own_closes import LATE_S, SHOWN_AFTER, OwnShare
+from proxy.kill.press import Press
 from proxy.kill.rearm import write_down
 from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
@@ -42,6 +43,7 @@ from rules.model import PositionSide
 from tests.proxy.kill.practice_exchange import practice_exchange
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.test_blocked import a_hold
+from tests.support.kills import kill
 from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
 
 GRID, MAKER = client_ids.tag("main", "grid"), client_ids.tag("main", "maker")
@@ -609,10 +611,8 @@ async def test_what_arrives_of_a_bot_that_published_shares_do_not_show_is_not_ca
             await buy(f"{GRID}b", "0.2")
             store.under_way.clear()
 
-        async def once(asked: Once) -> KillReport:
-            return await kill(
-                tmp_path, BOT, asked.hands, "ann", asked.reason, latch=asked.latch, whole=asked.anew, anew=asked.anew
-            )
+        async def once(press: Press, hands: Sequence[AccountHands], latch: job.Latch) -> KillReport:
+            return await job.kill(tmp_path, press, hands, latch=latch)
 
         async def latch(scope: Scope, generation: int | None) -> None:
             await store.controls()
@@ -621,8 +621,9 @@ async def test_what_arrives_of_a_bot_that_published_shares_do_not_show_is_not_ca
             await buy(name, quantity)
         hands = BotHands(exchange.hands(), tag=GRID, share=PublishedShare("grid", published()), tags=lambda: TAGS)
         arriving, said = asyncio.create_task(arrives()), list[str]()
+        press = Press(scope=BOT, by="ann", reason="stop", whole=True)
         report = await kill_followed(
-            once, [hands], "stop", bot=BOT.bot, latch=latch, store=cast("WardenStore", store), say=said.append
+            once, press, [hands], latch=latch, store=cast("WardenStore", store), say=said.append
         )
         await arriving
         (position,) = await trader.calls.client.fapiPrivateV3GetPositionRisk()

@@ -23,10 +23,10 @@ from proxy.kill import gap, line
 from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.desk import KillDesk
 from proxy.kill.in_flight import IN_FLIGHT_OVER, OVER_AFTER_S
-from proxy.kill.job import kill
 from proxy.kill.jobs import job_directory, job_history, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
+from proxy.kill.press import Press
 from proxy.kill.pursuit import Pursuit
 from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.roster import Roster
@@ -49,6 +49,7 @@ from tests.proxy.kill.test_scopes import flip
 from tests.proxy.kill.test_watch import World
 from tests.proxy.kill.virtual_time import in_virtual_time
 from tests.support.certificates import a_job
+from tests.support.kills import kill
 
 MAIN, GRID = Scope("main"), Scope(bot="grid")
 
@@ -1116,7 +1117,7 @@ def test_a_press_at_the_very_end_of_a_kill_is_not_lost(tmp_path: Path) -> None:
         def at_the_end(scope: Scope, accounts: frozenset[str]) -> None:
             told(scope, accounts)
             if not pressed:  # The last step of the task; what waits in the loop already runs before what it calls back.
-                pressed.append(Work(scope=scope, by="bob", reason="again", hands=[venue], whole=True))
+                pressed.append(Work(press=Press(scope=scope, by="bob", reason="again", whole=True), hands=[venue]))
                 asyncio.get_running_loop().call_soon(desk.runs.start, pressed[0])
 
         desk.runs.untold.told = at_the_end  # type: ignore[method-assign]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
 from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK, Fence, Scope
 from tests.proxy.kill.practice_exchange import ROOT, PracticeExchange, practice_exchange
+from tests.support.kills import kill
 
 # Head, press, keys, survey, five cancel lines, survey, two rounds of closes with the positions after each, survey,
 # tally and cost, and twice a wait with a survey: the 36th ends the job.

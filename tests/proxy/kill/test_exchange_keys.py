@@ -16,7 +16,6 @@ from proxy.exchange.master_account import MasterAccount
 from proxy.exchange.troubles import VenueRefused, VenueUnavailable
 from proxy.kill.exchange_keys import KEY_OFF, NO_MASTER, OFF, STILL_ON, ExchangeKeys, key_outcome
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
 from proxy.kill.jobs import newest_jobs
 from proxy.kill.pursuit import Pursuit
 from proxy.store.fence import Scope
@@ -25,6 +24,7 @@ from tests.proxy.kill.practice_exchange import ROOT, SECRET, PracticeExchange, a
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.test_pursuit import Desk
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 
 EMAIL = "grid_virtual@desk.example"
 MAIN = Scope("main")

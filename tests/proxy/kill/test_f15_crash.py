@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from proxy.kill.job import kill
 from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.report import KillReport
 from proxy.store.fence import DESK, Fence
@@ -20,6 +19,7 @@ from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.test_blocked import a_desk, a_hold
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 
 FAULTS = 0.1
 # Seconds before somebody notices the death and takes over.

@@ -18,7 +18,6 @@ import pytest
 from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled
 from proxy.kill import runner
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
 from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK
 from rules.kill.events import Cause, CloseStep, Phase
@@ -27,6 +26,7 @@ from rules.kill.settings import Flatten
 from rules.model import PositionSide
 from tests.proxy.kill.simulated_venue import LOT, Conditional, SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 from tests.support.scripted_venue import Answer, an_account, scripted_venue
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"

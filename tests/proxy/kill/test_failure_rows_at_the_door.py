@@ -21,13 +21,13 @@ import pytest
 from proxy.exchange.troubles import VenueTrouble
 from proxy.exchange.venue_account import VenueAccount
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
 from proxy.kill.report import AccountReport
 from proxy.store.fence import Scope
 from proxy.vault.keys import Secret
 from rules.kill.events import Cause, Phase
 from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 from tests.proxy.kill.practice_exchange import SECRET, PracticeExchange, api_key, practice_exchange
+from tests.support.kills import kill
 
 AT_ONCE = 4
 """Few cores: the calm seconds overlap, the start-ups need not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,11 +16,12 @@ import pytest
 
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.direct import PublishedShare
-from proxy.kill.hands import Reading
+from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.in_flight import OVER_AFTER_S
-from proxy.kill.job import kill
+from proxy.kill.job import Latch, kill
 from proxy.kill.jobs import job_history
-from proxy.kill.late import CalledOff, Once, kill_followed
+from proxy.kill.late import CalledOff, kill_followed
+from proxy.kill.press import Press
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
@@ -56,26 +58,15 @@ class World:
         self.store.under_way.clear()
 
     async def press(self, *, has_store: bool = True, bot: str | None = None) -> KillReport:
-        async def once(asked: Once) -> KillReport:
-            return await kill(
-                self.data_dir,
-                DESK,
-                asked.hands,
-                "ann",
-                asked.reason,
-                latch=asked.latch,
-                whole=asked.anew,
-                anew=asked.anew,
-                continues=asked.continues,
-            )
+        async def once(press: Press, hands: Sequence[AccountHands], latch: Latch) -> KillReport:
+            return await kill(self.data_dir, replace(press, scope=DESK), hands, latch=latch)
 
         async def latch(scope: Scope, generation: int | None) -> None:
             await self.store.controls()
 
         store = cast("WardenStore", self.store) if has_store else None
-        return await kill_followed(
-            once, [self.main, self.other], "stop", bot=bot, latch=latch, store=store, say=self.said.append
-        )
+        press = Press(scope=DESK if bot is None else Scope(bot=bot), by="ann", reason="stop", whole=True)
+        return await kill_followed(once, press, [self.main, self.other], latch=latch, store=store, say=self.said.append)
 
     def jobs(self, account: str) -> int:
         return len([*job_history(self.data_dir, account)])
@@ -235,14 +226,13 @@ def test_a_share_that_nobody_reads_again_is_not_believed_once_something_of_the_b
         hands = BotHands(an_account("http://127.0.0.1:9"), tag=GRID, share=share)
         kills: list[Decimal | None] = []
 
-        async def once(asked: Once) -> KillReport:
+        async def once(press: Press, hands: Sequence[AccountHands], latch: Latch) -> KillReport:
             with contextlib.suppress(ConnectionError):
-                await asked.latch(DESK, 1)
+                await latch(DESK, 1)
             kills.append(share.quantity("BTCUSDT", PositionSide.BOTH))
             await asyncio.sleep(7)
-            return replace(
-                await kill(tmp_path, DESK, [], "ann", asked.reason), phase=Phase.FLAT, accounts=(read_as_flat(),)
-            )
+            report = await kill(tmp_path, replace(press, scope=DESK), [])
+            return replace(report, phase=Phase.FLAT, accounts=(read_as_flat(),))
 
         async def latch(scope: Scope, generation: int | None) -> None:
             await store.controls()
@@ -251,10 +241,9 @@ def test_a_share_that_nobody_reads_again_is_not_believed_once_something_of_the_b
             else:
                 store.under_way["main"] = sent
 
+        grid = Press(scope=Scope(bot="grid"), by="ann", reason="stop")
         press = asyncio.create_task(
-            kill_followed(
-                once, [hands], "stop", bot="grid", latch=latch, store=cast("WardenStore", store), say=lambda _: None
-            )
+            kill_followed(once, grid, [hands], latch=latch, store=cast("WardenStore", store), say=lambda _: None)
         )
         if interrupted:
             await asyncio.sleep(10)

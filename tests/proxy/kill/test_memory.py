@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from proxy.kill.job import kill
 from proxy.kill.jobs import job_history, newest_jobs, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
@@ -24,6 +23,7 @@ from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.test_blocked import a_desk
 from tests.proxy.kill.test_pursuit import Desk, pursued
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 
 
 @pytest.mark.parametrize("loss", ["away", "wiped"])

@@ -16,7 +16,6 @@ import pytest
 import proxy.kill.job
 from proxy.exchange.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.kill.hands import AccountHands, Reading
-from proxy.kill.job import kill
 from proxy.kill.jobs import job_history
 from proxy.kill.pursuit import (
     CLOSED_EVERY_S,
@@ -41,6 +40,7 @@ from rules.kill.settings import SHARE_LEAST
 from rules.model import PositionSide
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 
 SOON_S = 5.0
 DUST = Decimal("0.04")

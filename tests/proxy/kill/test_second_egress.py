@@ -6,12 +6,12 @@ from pathlib import Path
 
 from proxy.decoding import build
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
 from proxy.kill.journal import Job
 from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK
 from rules.kill.events import Cause, Phase
 from tests.proxy.kill.practice_exchange import practice_exchange
+from tests.support.kills import kill
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from proxy.kill.job import kill
 from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.journal import Job, Journal
 from proxy.kill.report import KillReport
@@ -24,6 +23,7 @@ from rules.model import PositionSide
 from tests.proxy.kill.crashes import Crash, is_crash
 from tests.proxy.kill.simulated_venue import IN_FLIGHT_SECONDS_MAX, SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.kills import kill
 
 SEEDS = range(100)
 

@@ -20,7 +20,8 @@ from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.direct import DirectHands
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import Latch
-from proxy.kill.late import Kill, Once
+from proxy.kill.late import Kill
+from proxy.kill.press import Press
 from proxy.kill.report import KillReport
 from proxy.settings import Settings, SettingsError, VenueSettings
 from proxy.store.embedded import EmbeddedStore
@@ -257,8 +258,8 @@ async def test_a_watchdog_that_is_stopped_leaves_no_kill_under_way_in_the_store(
             stopped.set()
             await asyncio.sleep(60)
 
-    async def followed(kill_once: Kill, *_: object, latch: Latch, **__: object) -> None:
-        await kill_once(Once(hands=[], reason="the guard is silent", latch=latch, anew=True))
+    async def followed(kill_once: Kill, press: Press, *_: object, latch: Latch, **__: object) -> None:
+        await kill_once(press, [], latch)
         stopped.set()
         await asyncio.sleep(60)
 
