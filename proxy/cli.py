@@ -58,11 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Loaded when something went wrong: a gate needs no archive to run.
         from proxy.commands.plain_troubles import plainly
 
-        said = plainly(error, files_too=args.command not in _CHILDREN)
+        said = plainly(error, files_too=not _is_child(args))
         if not said:
             raise
         complain(args.command, *said.split("\n"))
         return USAGE_ERROR
+
+
+def _is_child(args: Arguments) -> bool:
+    """Whether `up` started it. A watchdog is also started by hand, or by what starts services."""
+    return args.command in _CHILDREN and (args.command != "watchdog" or args.supervisor is not None)
 
 
 def _run(args: Arguments) -> int:
@@ -182,7 +187,7 @@ def _watchdog(args: Arguments) -> int:
 
 
 _CHILDREN: Final[Mapping[str, Callable[[Arguments], int]]] = {"gate": _gate, "warden": _warden, "watchdog": _watchdog}
-"""What ``up`` starts. A file that one of them cannot read is for its log, with its traceback."""
+"""What ``up`` starts. A file that one of them cannot read is then for its log, with its traceback."""
 
 _PROCESSES: Final[Mapping[str, Callable[[Arguments], int]]] = {"up": up.run, **_CHILDREN}
 """The commands that stay, and end as a signal ends them."""

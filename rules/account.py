@@ -101,6 +101,18 @@ class FundingMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnexplainedOrder:
+    """An order that the venue has shown, resting or filled, and of which nobody knows yet whether the guard sent it.
+    The ids are its own, ``detail`` is what it asks for, in words."""
+
+    symbol: str
+    order_id: str
+    conditional: bool
+    client_order_id: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account(Derived):
     """An exchange account as the guard knows it. ``margin_balance`` is wallet plus unrealised PnL, in quote units.
 
@@ -113,6 +125,7 @@ class Account(Derived):
     ``settings`` are the venue's settings of the symbols the guard has read, ``usual_settings`` (whose ``symbol`` is
     empty) those of every symbol that ``settings`` does not name: a venue lists hundreds, and few are set apart.
     ``multi_assets`` says whether other assets than the quote currency serve as margin (``None``: not known).
+    ``unexplained`` are orders, open ones or not, that may have come from outside: it is not found out yet.
     """
 
     name: str
@@ -131,6 +144,7 @@ class Account(Derived):
     multi_assets: bool | None = None
     shares_ms: int | None = None
     shares_since: datetime | None = None
+    unexplained: tuple[UnexplainedOrder, ...] = ()
 
     def legs(self, symbol: str) -> Sequence[Position]:
         """The open positions of one symbol."""

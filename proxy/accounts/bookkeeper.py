@@ -22,7 +22,7 @@ from proxy.exchange.events import AlgoEvent, Event, OrderEvent
 from proxy.exchange.survey import OrderKey, Survey
 from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.warden_store import Published, WardenStore
-from rules.account import Account, FundingMark, OpenOrder, Position, Share
+from rules.account import Account, FundingMark, OpenOrder, Position, Share, UnexplainedOrder
 from rules.snapshot import Market
 
 log = logging.getLogger("perpguard.accounts")
@@ -67,6 +67,10 @@ class Attribution(Protocol):
         """When their counting began."""
         ...
 
+    def unexplained(self) -> tuple[UnexplainedOrder, ...]:
+        """Orders of which it is not found out yet whether the guard sent them, for the next document."""
+        ...
+
     @property
     def settings(self) -> SettingsView:
         """What the venue has set for the account's symbols."""
@@ -82,7 +86,7 @@ class Outside(Protocol):
     def saw(self, event: Event, known: bool) -> None:
         """``known``: a hold was waiting for the order, it was in the book already, or it is the guard's own."""
 
-    def own(self, key: OrderKey) -> None:
+    def own(self, key: OrderKey, client_order_id: str) -> None:
         """A hold was waiting for this order: it is the guard's, whoever saw it first."""
 
     def mode(self, hedged: bool) -> None:
@@ -125,7 +129,7 @@ class Bookkeeper:
         self._pending = NOTHING
         self._owners: dict[str, str] = {}
         self._unsaid: list[tuple[Event, bool, int | None]] = []
-        self._surveyed: list[tuple[OrderKey, int]] = []
+        self._surveyed: list[tuple[OrderKey, str, int]] = []
         self._as_of: datetime | None = None
         self._reading = 0
         self.unreported = False
@@ -173,11 +177,20 @@ class Bookkeeper:
                     return True
             return False
 
-    async def survey(self, survey: Survey, *, began_us: int, since: float, resolved: Sequence[str] = ()) -> Merged:
+    async def survey(
+        self,
+        survey: Survey,
+        *,
+        began_us: int,
+        since: float,
+        resolved: Sequence[str] = (),
+        began_s: float | None = None,
+    ) -> Merged:
         """Put a survey into the book and publish both. Raises like ``publish``.
 
-        ``began_us`` is the store's time before which a hold must have been acknowledged to be released, ``since`` the
-        monotonic time from which on events may be newer than what was read.
+        ``began_us`` is the store's time before which a hold must have been acknowledged to be released, and ``began_s``
+        when the store showed that (``WardenStore.publish_account``); ``since`` is the monotonic time from which on
+        events may be newer than what was read.
         """
         async with self._lock:
             merged = merge_survey(self.book, survey, since)
@@ -187,7 +200,11 @@ class Bookkeeper:
             # However long the reads took, what the stream has vouched for since is not undone.
             if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
-            self._surveyed += [(key, len(self._pending.taken) + at) for at, key in enumerate(merged.taken)]
+            first = len(self._pending.taken)
+            self._surveyed += [
+                (key, order.client_order_id, first + at)
+                for at, (key, order) in enumerate(zip(merged.taken, merged.conversion.taken, strict=True))
+            ]
             self._pending = self._pending.then(merged.conversion)
             if self._shares is not None and not self.book.unsettled():
                 # While the fills and the quantity of a leg disagree, nobody can say whose the difference is.
@@ -201,6 +218,7 @@ class Bookkeeper:
                 done = await self._store.publish_account(
                     account,
                     began_us=began_us,
+                    began_s=began_s,
                     symbols=survey.symbols,
                     resolved=resolved,
                     desk=self._desk,
@@ -265,6 +283,7 @@ class Bookkeeper:
             funding_mark=self._shares.funding_mark,
             settings=settings.apart,
             usual_settings=settings.usual,
+            unexplained=self._shares.unexplained(),
         )
 
     async def _finish(self, account: Account, done: Published, conversion: Conversion, said: int) -> bool:
@@ -280,12 +299,12 @@ class Bookkeeper:
                 held = place is not None and done.matched[place]
                 self._outside.saw(event, known or held)
                 if held and isinstance(event, OrderEvent):
-                    self._outside.own((event.symbol, event.order_id, False))
+                    self._outside.own((event.symbol, event.order_id, False), event.client_order_id)
                 elif held and isinstance(event, AlgoEvent):
-                    self._outside.own((event.symbol, event.algo_id, True))
-        for key, place in self._surveyed:
+                    self._outside.own((event.symbol, event.algo_id, True), event.client_order_id)
+        for key, client_order_id, place in self._surveyed:
             if self._outside is not None and done.matched[place]:
-                self._outside.own(key)
+                self._outside.own(key, client_order_id)
         self._surveyed.clear()
         later = self._unsaid[said:]
         taken = len(conversion.taken)

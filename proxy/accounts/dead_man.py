@@ -3,6 +3,9 @@
 Like Binance's countdown it cancels what is open at that moment and closes nothing. Conditional orders stay: a
 protective stop must not go while nobody watches the position. A timer that ran out stays in the store until its orders
 are gone, through trouble with the venue and the death of this process; to run one twice does no harm.
+
+What the store's clock does is held against no bot, as with its lease (``proxy.leases.watch``): put back, it lets no
+timer run for longer than its countdown; and by how much it went on while nobody looked, timers run on.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Final, Protocol, TypeVar
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.timers import DeadManTimer
+from proxy.store.timers import DeadManTimer, TimersFound
 from rules.account import OpenOrder
 
 log = logging.getLogger("perpguard.accounts")
@@ -52,8 +55,11 @@ class Venue(Protocol):
 class TimerStore(Protocol):
     """The part of the store that holds the timers. Its methods raise what the store client raises."""
 
-    async def take_timers(self, account: str, *, held: Iterable[DeadManTimer], most: int) -> tuple[DeadManTimer, ...]:
-        """Timers that ran out and are nobody's; those ``held`` stay the caller's."""
+    async def take_timers(
+        self, account: str, *, held: Iterable[DeadManTimer], most: int, last_us: int, away: bool
+    ) -> TimersFound:
+        """Timers that ran out and are nobody's; those ``held`` stay the caller's. ``last_us`` is the store's clock at
+        the last look, ``away`` whether no bot could arm its own since."""
         ...
 
     async def finish_timer(self, account: str, timer: DeadManTimer) -> None:
@@ -84,15 +90,19 @@ class DeadMan:
         self._record = record
         self._cancelled = cancelled
         self._held: set[DeadManTimer] = set()
+        self._last_us = 0
+        self._away = False
+
+    def store_was_away(self) -> None:
+        """No bot could arm its timer meanwhile: the next look gives all that are armed one more countdown."""
+        self._away = True
 
     async def run(self) -> None:
         """Look for ever."""
         async with asyncio.TaskGroup() as runs:
             while True:
                 try:
-                    due = await self._store.take_timers(
-                        self._account, held=tuple(self._held), most=RUNS_MAX - len(self._held)
-                    )
+                    due = await self._look()
                 except STORE_TROUBLE as trouble:
                     log.warning("dead-man timers of %s cannot be read: %s", self._account, type(trouble).__name__)
                     await asyncio.sleep(AGAIN_S)
@@ -101,6 +111,26 @@ class DeadMan:
                     self._held.add(timer)
                     runs.create_task(self._ran_out(timer))
                 await asyncio.sleep(TICK_S)
+
+    async def _look(self) -> tuple[DeadManTimer, ...]:
+        """The timers that are to be run from now on. Raises what the store client raises."""
+        away, self._away = self._away, False  # What is said from here on is for the next look.
+        try:
+            found = await self._store.take_timers(
+                self._account,
+                held=tuple(self._held),
+                most=RUNS_MAX - len(self._held),
+                last_us=self._last_us,
+                away=away,
+            )
+        except STORE_TROUBLE:
+            self._away = self._away or away
+            raise
+        self._last_us = found.now_us
+        if found.ran_on:
+            why = "bots could not arm them, or the store's clock was set"
+            log.warning("dead-man timers of %s run on (%d): %s", self._account, found.ran_on, why)
+        return found.taken
 
     async def _ran_out(self, timer: DeadManTimer) -> None:
         """Cancel what the bot has open now; what it places while this goes on is not of this timer."""

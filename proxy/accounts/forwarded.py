@@ -3,6 +3,9 @@
 A command explains itself once: an order by its client order id until it has been seen, a setting for as long as the
 venue could still be about to tell of it. So a thief gains nothing by naming an order like an old one of a bot's.
 Equal commands are counted: one that was refused takes nothing from its like that was sent.
+
+An order is proven by its hold, too, and often before its command is told. Then its name is owed: the command, once it
+is told, is that order's, and explains no further one.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ FORWARDED_MAX: Final = 20_000
 
 SETTINGS_S: Final = 30.0
 """How long a forwarded setting explains a change: its request is given up after ten seconds, its event may trail."""
+
+TOLD_MAX: Final = 50_000
+"""Orders remembered by request: more than are forwarded in the minute of which a gate's journal tells again."""
 
 ALIKE_MAX: Final = 100
 """Equal commands counted; of more than these the newest."""
@@ -44,30 +50,40 @@ def setting(kind: str, *values: object) -> Explanation:
 
 
 class Forwarded:
-    """Explanations of one account, each with when its commands were forwarded: the caller's seconds, oldest first."""
+    """Explanations of one account, each with when its commands were forwarded: the caller's seconds, oldest first.
+
+    A request may be told more than once, by its intent, its hold and a gate's journal: of one that is named by its id
+    each order counts once.
+    """
 
     def __init__(self) -> None:
         self._at: Recent[Explanation, tuple[float, ...]] = Recent(FORWARDED_MAX)
-        self._held: Recent[Explanation, None] = Recent(FORWARDED_MAX)
+        self._held: Recent[Explanation, str] = Recent(FORWARDED_MAX)
+        self._owed: Recent[Explanation, tuple[float, ...]] = Recent(FORWARDED_MAX)
+        self._told: Recent[tuple[str, Explanation], None] = Recent(TOLD_MAX)
 
-    def add(self, commands: Iterable[Mapping[str, Any]], at: float) -> list[Explanation]:
-        """Remember commands as the audit writes them; what they explain. Of an order that was remembered by its hold it
-        is the same order, told late."""
-        found = [each for command in commands for each in explanations(command)]
+    def add(self, commands: Iterable[Mapping[str, Any]], at: float, request_id: str = "") -> list[Explanation]:
+        """Remember a request's commands as the audit writes them; what they explain that is new. Of an order that was
+        remembered by its hold it is the same order, told late; one that is owed was explained already."""
+        told = [each for command in commands for each in explanations(command)]
+        told = [each for each in told if (request_id, each) not in self._told]
+        if request_id:
+            self._tell(request_id, told)
+        found = [each for each in told if not self._was_owed(each)]
         for explanation in found:
             times = self._times(explanation)
-            if explanation in self._held:
+            if self._held.get(explanation) in ("", request_id):
                 self._held.drop(explanation)
                 times = times[:-1]
             self._at.put(explanation, (*times, at)[-ALIKE_MAX:])
         return found
 
-    def hold(self, held: HeldOrder, at: float) -> Explanation:
-        """Remember an order that the store holds exposure for; what it explains."""
+    def hold(self, held: HeldOrder, at: float, hold_id: str = "") -> Explanation:
+        """Remember an order that the store holds exposure for, by the id of its request; what it explains."""
         explanation = order(held.client_order_id) if held.replaces is None else amend(held.symbol, held.replaces)
         times = self._times(explanation)
         if not times:
-            self._held.put(explanation, None)
+            self._held.put(explanation, hold_id)
         self._at.put(explanation, (*times[:-1], at))
         return explanation
 
@@ -84,8 +100,38 @@ class Forwarded:
             return False
         if explanation[0] in _ORDERS:
             self._keep(explanation, times[1:])
+            if hold_id := self._held.get(explanation):
+                self._tell(hold_id, [explanation])  # Its command, told late, explains no other order.
+            self._held.drop(explanation)
             return True
         return at - times[-1] <= SETTINGS_S
+
+    def owe(self, explanation: Explanation, at: float) -> None:
+        """An order of this name was seen, and a hold alone stands behind it: its command is still to be told."""
+        self._owed.put(explanation, (*(self._owed.get(explanation) or ()), at)[-ALIKE_MAX:])
+
+    def heard(self, until: float) -> None:
+        """Every command that was sent before then has been told: what is still owed since then never will be."""
+        for explanation in self._owed:
+            self._keep_owed(explanation, tuple(at for at in self._owed.get(explanation) or () if at > until))
+
+    def _tell(self, request_id: str, told: Iterable[Explanation]) -> None:
+        """Of a request these were told. What explains for a while, and not once, may be told again."""
+        for each in told:
+            if each[0] in _ORDERS:
+                self._told.put((request_id, each), None)
+
+    def _was_owed(self, explanation: Explanation) -> bool:
+        """Whether this command's order was seen before it; one of its name is owed no more then."""
+        times = self._owed.get(explanation) or ()
+        self._keep_owed(explanation, times[1:])
+        return bool(times)
+
+    def _keep_owed(self, explanation: Explanation, times: tuple[float, ...]) -> None:
+        if times:
+            self._owed.put(explanation, times)
+        else:
+            self._owed.drop(explanation)
 
     def _times(self, explanation: Explanation) -> tuple[float, ...]:
         return self._at.get(explanation) or ()

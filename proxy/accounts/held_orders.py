@@ -4,39 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from proxy.accounts.store_clock import StoreClock
+from proxy.accounts.store_clock import StoreClock, StoreTime
 from proxy.accounts.store_loss import StoreLoss
 from proxy.accounts.unresolved import Answer, Unresolved
 from proxy.store.warden_store import AgedHold, WardenStore
 
 
 class HeldOrders:
-    """``turned_back`` hears when the store's clock went back, and what it shows since, in microseconds."""
+    """``clock_set`` hears when the store's clock was set, and what it shows since, in microseconds."""
 
     def __init__(
         self,
         account: str,
         store: WardenStore,
         unresolved: Unresolved,
+        clock: StoreClock,
         loss: StoreLoss,
-        turned_back: Callable[[int], None],
+        clock_set: Callable[[int], None],
     ) -> None:
         self._account = account
         self._store = store
         self._unresolved = unresolved
+        self._clock = clock
         self._loss = loss
-        self._turned_back = turned_back
-        self._clock = StoreClock(account, store, self._doubt)
+        self._clock_set = clock_set
 
     async def timed(self) -> tuple[Sequence[AgedHold], int]:
-        """The holds, and the store's time in microseconds after they were read. Where its clock went back, their times
+        """The holds, and the store's time in microseconds after they were read. Where its clock was set, their times
         are doubted, and forgotten once nothing of them can be under way. Raises what the store client raises."""
-        if not self._loss.stands:  # Else they are waited for anew, and forgotten with the others.
-            await self._clock.forget_doubted()
-        holds = await self._store.holds(self._account)
-        now_us = await self._store.now_us()
-        self._clock.heed(holds, now_us)
-        return holds, now_us
+        holds, shown = await self._looked()
+        return holds, shown.us
+
+    async def begun(self) -> StoreTime:
+        """The store's time as a survey begins; the holds are looked at as by ``timed``. Raises what the store client
+        raises."""
+        return (await self._looked())[1]
 
     async def asked(self, now_us: int) -> Answer:
         """What the venue says of holds of unknown fate; nothing while their times are doubted: what was filled would be
@@ -58,6 +60,12 @@ class HeldOrders:
         """The holds are gone."""
         self._unresolved.forget(resolved)
 
-    def _doubt(self, now_us: int) -> None:
-        self._unresolved.begin_anew()
-        self._turned_back(now_us)
+    async def _looked(self) -> tuple[Sequence[AgedHold], StoreTime]:
+        if not self._loss.stands:  # Else they are waited for anew, and forgotten with the others.
+            await self._clock.forget_doubted()
+        holds = await self._store.holds(self._account)
+        shown = await self._clock.read()
+        if self._clock.heed(holds, shown):
+            self._unresolved.begin_anew()
+            self._clock_set(shown.us)
+        return holds, shown

@@ -30,9 +30,11 @@ AGE_MAX: Final = timedelta(seconds=60)
 _NAMED: Final = re.compile(rb'order_id":"([^"]*)"')
 
 
-def journaled(data_dir: Path, sought: frozenset[Explanation], since: datetime) -> list[dict[str, Any]]:
-    """Commands that explain any of these orders and amends, and that a gate allowed since then. Never raises; a file
-    that went away is none.
+def journaled(
+    data_dir: Path, sought: frozenset[Explanation], since: datetime
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Commands that explain any of these orders and amends, and that a gate allowed since then, with the ids of their
+    requests. Never raises; a file that went away is none.
 
     Reads from disk: call it in a thread.
     """
@@ -40,8 +42,8 @@ def journaled(data_dir: Path, sought: frozenset[Explanation], since: datetime) -
     found = []
     for path in journal_files(data_dir):
         for line in _lines(path, since):
-            if not names.isdisjoint(_NAMED.findall(line)):
-                found += _allowed(line, sought, since)
+            if not names.isdisjoint(_NAMED.findall(line)) and (allowed := _allowed(line, sought, since)) is not None:
+                found.append(allowed)
     return found
 
 
@@ -71,17 +73,18 @@ def _is_before(line: bytes, since: datetime) -> bool:
         return True
 
 
-def _allowed(line: bytes, sought: frozenset[Explanation], since: datetime) -> list[dict[str, Any]]:
-    """The commands of one decision that were allowed and explain what is looked for."""
+def _allowed(line: bytes, sought: frozenset[Explanation], since: datetime) -> tuple[str, list[dict[str, Any]]] | None:
+    """The id of a decision, and its commands that were allowed and explain what is looked for; ``None`` without any."""
     try:
         record = load(line)
         if record["kind"] != "decision" or datetime.fromisoformat(record["at"]) < since:
-            return []
+            return None
         pairs = zip(record["commands"], record["decisions"], strict=True)
-        return [
+        commands = [
             command
             for command, decision in pairs
             if decision["verdict"] == "ALLOW" and not sought.isdisjoint(explanations(command))
         ]
+        return (str(record["id"]), commands) if commands else None
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-        return []  # The oldest line that was read may lack its beginning; the last may still be written.
+        return None  # The oldest line that was read may lack its beginning; the last may still be written.

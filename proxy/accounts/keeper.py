@@ -21,10 +21,12 @@ from proxy.accounts.feed import Feed
 from proxy.accounts.feed_state import FeedState, FeedStatus
 from proxy.accounts.held_orders import HeldOrders
 from proxy.accounts.news import News
+from proxy.accounts.store_clock import StoreClock, StoreTime
 from proxy.accounts.store_loss import StoreLoss
 from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
 from proxy.accounts.unresolved import Unresolved
 from proxy.exchange.events import Event, StreamKeyExpired, UnreadableEvent, read_event
+from proxy.exchange.survey import Survey
 from proxy.exchange.troubles import VenueThrottled, VenueTrouble
 from proxy.exchange.venue_account import VenueAccount
 from proxy.record import Record
@@ -89,9 +91,9 @@ class AccountKeeper:
         self._expected: dict[str, set[str | None]] = {}
         self._said_at = float("-inf")
         self._forgotten = 0
-        unresolved = Unresolved(hands, store)
-        self.loss = StoreLoss(hands.name, store, books, unresolved, turned)
-        self._held = HeldOrders(hands.name, store, unresolved, self.loss, self._turned_back)
+        unresolved, clock = Unresolved(hands, store), StoreClock(hands.name, store)
+        self.loss = StoreLoss(hands.name, store, books, unresolved, clock, turned)
+        self._held = HeldOrders(hands.name, store, unresolved, clock, self.loss, self._clock_set)
 
     @property
     def name(self) -> str:
@@ -178,20 +180,16 @@ class AccountKeeper:
         """
         self._plan.begin_whole()
         doubts, live = self._doubts, self.feed is None or self.feed.connected
-        (_, began_us), since = await self._held.timed(), time.monotonic() - SETTLE_LAG_S
-        answer = await self._held.asked(began_us)
+        began, since = await self._held.begun(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._held.asked(began.us)
         survey = await self._hands.survey(self._now())
         self.loss.check()
         if live and doubts == self._doubts and self._books.stale:
             # Everything since this survey began has been heard, or waits to be: from here on the stream tells.
             self._books.stale, self._why = False, ""
             self._books.missed()
-            self._unbroken_us = began_us
-        over = answer.resolved + answer.by_whole
-        merged = await self._books.survey(
-            survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
-        )
-        await self._judged(over, merged.healed)
+            self._unbroken_us = began.us
+        await self._judged(survey, began, since, answer.resolved + answer.by_whole)
         if self._adopted is None:
             await self._adopt(survey.account)
 
@@ -199,28 +197,29 @@ class AccountKeeper:
         base = self._books.account
         if base is None:
             return
-        (_, began_us), since = await self._held.timed(), time.monotonic() - SETTLE_LAG_S
-        answer = await self._held.asked(began_us)
+        began, since = await self._held.begun(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._held.asked(began.us)
         survey = await self._hands.survey_symbols(symbols, base)
         over = await self._held.covered(answer.resolved, symbols)
         self.loss.check()
-        merged = await self._books.survey(
-            survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
-        )
-        await self._judged(over, merged.healed)
+        await self._judged(survey, began, since, over)
 
-    def _turned_back(self, now_us: int) -> None:
+    def _clock_set(self, now_us: int) -> None:
         if self._unbroken_us is not None:
             self._unbroken_us = min(self._unbroken_us, now_us)
 
-    async def _judged(self, resolved: Sequence[str], healed: Sequence[str]) -> None:
+    async def _judged(self, survey: Survey, began: StoreTime, since: float, over: Sequence[str]) -> None:
+        """Publish what was read, and see what it tells. Raises like ``survey``."""
+        seen = began.earlier(SETTLE_LAG_S)
+        merged = await self._books.survey(survey, began_us=seen.us, began_s=seen.before_s, since=since, resolved=over)
         self._said_at = time.monotonic()
-        self._held.forget(resolved)
+        self._held.forget(over)
         await self._forget_spent()
-        if healed and self.feed is not None:
-            self._healed += len(healed)
+        if merged.healed and self.feed is not None:
+            self._healed += len(merged.healed)
             self._books.missed()
-            log.warning("a survey of %s put right what the stream had not told: %s", self.name, "; ".join(healed[:10]))
+            healed = "; ".join(merged.healed[:10])
+            log.warning("a survey of %s put right what the stream had not told: %s", self.name, healed)
 
     async def _adopt(self, account: Account) -> None:
         """The first survey: what was there before the guard was, and is from now on counted."""

@@ -23,7 +23,7 @@ from proxy.exchange.events import LIQUIDATION_PREFIXES, AccountEvent, AlgoEvent,
 from proxy.exchange.payloads import SymbolConfig
 from proxy.exchange.survey import OrderKey
 from proxy.recent import Recent
-from rules.account import HeldOrder, OpenOrder, Position
+from rules.account import HeldOrder, OpenOrder, Position, UnexplainedOrder
 from rules.model import LegKey, MarginMode, PositionSide
 
 GRACE_S: Final = 2.0
@@ -107,33 +107,57 @@ class OutsideDetector:
         return frozenset(symbol for symbol, _, conditional in keys if not conditional)
 
     @property
+    def unexplained(self) -> tuple[UnexplainedOrder, ...]:
+        """The orders among them."""
+        return tuple(
+            UnexplainedOrder(
+                symbol=key[1][0],
+                order_id=key[1][1],
+                conditional=key[1][2],
+                client_order_id=each.finding.client_order_id,
+                detail=each.finding.detail,
+            )
+            for key, each in self._suspicions.items()
+            if isinstance(key, tuple) and key[0] is Activity.ORDER
+        )
+
+    @property
     def settings(self) -> SettingsView:
         """What the venue has set for the account's symbols, as last read or told."""
         return self._settings.view
 
-    def adopt(self, orders: Iterable[OpenOrder]) -> None:
-        """What stands at the start, or what an earlier warden last published, is taken as it is."""
-        self._adopted = True
+    def doubt(self, orders: Iterable[UnexplainedOrder], at: float) -> None:
+        """Of these an earlier warden had not found out whose they are. To be told before ``adopt``."""
         for order in orders:
-            self._known.put(key_of(order), None)
+            key = (order.symbol, order.order_id, order.conditional)
+            self._placed(key, order.client_order_id, order.detail, False, at)
+
+    def adopt(self, orders: Iterable[OpenOrder]) -> None:
+        """What stands at the start, or what an earlier warden last published, is taken as it is, except what is
+        doubted."""
+        self._adopted = True
+        for key in map(key_of, orders):
+            if (Activity.ORDER, key) not in self._suspicions:
+                self._known.put(key, None)
 
     @property
     def has_adopted(self) -> bool:
         """Whether it was told what stood at the start."""
         return self._adopted
 
-    def forwarded(self, commands: Iterable[Mapping[str, Any]], at: float) -> None:
-        """The guard is about to send these commands, as its audit writes them; they explain what they bring about."""
-        for explanation in self._forwarded.add(commands, at):
+    def forwarded(self, commands: Iterable[Mapping[str, Any]], at: float, request_id: str = "") -> None:
+        """The guard is about to send these commands, as its audit writes them; they explain what they bring about. Of a
+        request that is named each order does so once, however often it is told."""
+        for explanation in self._forwarded.add(commands, at, request_id):
             self._explain(explanation, at)
 
-    def held(self, orders: Iterable[HeldOrder], at: float) -> None:
+    def held(self, orders: Iterable[HeldOrder], at: float, request_id: str = "") -> None:
         """The store holds exposure for these: the guard sent them, or is about to."""
         for order in orders:
-            self._explain(self._forwarded.hold(order, at), at)
+            self._explain(self._forwarded.hold(order, at, request_id), at)
 
     def refused(self, commands: Iterable[Mapping[str, Any]]) -> None:
-        """The guard did not send these after all; they explain nothing."""
+        """The guard did not send these after all, or the venue did not take them; they explain nothing."""
         self._forwarded.remove(commands)
 
     def saw(self, event: Event, known: bool, at: float) -> None:
@@ -157,9 +181,11 @@ class OutsideDetector:
             case ConfigEvent():
                 self._config(event, at)
 
-    def own(self, key: OrderKey) -> None:
+    def own(self, key: OrderKey, client_order_id: str, at: float) -> None:
         """A hold of the guard stood behind this order, which is proof of itself: a survey may have shown it before its
         event came, and long before what the gate wrote ahead is heard."""
+        if key not in self._known:  # Else its name was used up, or is owed, when it came to be known.
+            self._forwarded.owe(forwarded.order(client_order_id), at)
         self._settle(key)
 
     def surveyed(self, orders: Iterable[OpenOrder], at: float) -> None:
@@ -207,6 +233,7 @@ class OutsideDetector:
     def findings(self, at: float, heard: float) -> tuple[Finding, ...]:
         """What nothing has explained within the grace; each is given once. ``heard`` is the time up to which everything
         was heard that gates have written ahead."""
+        self._forwarded.heard(heard)
         due = [
             key
             for key, suspicion in self._suspicions.items()
@@ -246,7 +273,10 @@ class OutsideDetector:
         explanation = forwarded.order(client_order_id)
         first = (Activity.ORDER, key) not in self._suspicions and (Activity.ORDER, key) not in self._reported
         # Asked first: an order behind which a hold stands uses its name up like any other.
-        if self._forwarded.explains(explanation, at) or (known and first):
+        if self._forwarded.explains(explanation, at):
+            self._settle(key)
+        elif known and first:
+            self._forwarded.owe(explanation, at)
             self._settle(key)
         else:
             self._suspect((Activity.ORDER, key), Activity.ORDER, key[0], detail, explanation, at=at)
@@ -339,11 +369,16 @@ class OutsideDetector:
         self._suspicions[key] = Suspicion(finding=finding, seen=at, due=at + GRACE_S, explanations=explanations)
 
     def _explain(self, explanation: Explanation, at: float) -> None:
-        """A record came late: what it explains is no suspicion any more."""
+        """A record came late: what it explains is no suspicion any more. Of the orders of a name that is the one seen
+        first; a conditional order and what it became may share a name."""
         explained = [key for key, suspicion in self._suspicions.items() if explanation in suspicion.explanations]
         if explained:
             self._forwarded.explains(explanation, at)  # Once: an order's name is used up by that.
+        orders: dict[bool, OrderKey] = {}
         for key in explained:
-            self._suspicions.pop(key, None)
             if isinstance(key, tuple) and key[0] in (Activity.ORDER, Activity.FILL):
-                self._settle(key[1])
+                order: OrderKey = key[1]
+                if orders.setdefault(order[2], order) == order:
+                    self._settle(order)
+            else:
+                self._suspicions.pop(key, None)

@@ -18,6 +18,7 @@ from proxy.accounts import births, settling
 from proxy.accounts.births import Birth, Births
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.funding_watch import FundingWatch
+from proxy.accounts.intended import Intended
 from proxy.accounts.journaled import AGE_MAX as JOURNALED
 from proxy.accounts.journaled import journaled
 from proxy.accounts.known_settings import SettingsView
@@ -32,7 +33,7 @@ from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.venues.binance.client_ids import is_guards
-from rules.account import Account, FundingMark, HeldOrder, OpenOrder, Position, Share
+from rules.account import Account, FundingMark, Hold, OpenOrder, Position, Share, UnexplainedOrder
 from rules.outside import OutsideAction
 
 log = logging.getLogger("perpguard.accounts")
@@ -93,7 +94,7 @@ class OutsideWatch:
 
     It keeps the account's shares true on the way: what orders filled while the stream, or the guard, was down is looked
     up and given to their owners; only what no order explains is nobody's, and found. Funding is read from the venue's
-    list. ``changed`` is called when shares or settings are other than before by what was read: they are to be
+    list. ``changed`` is called when shares, settings or what is unexplained are other than before: they are to be
     published. ``born`` is told of plain orders that turn out to have been conditional ones. ``heard`` says up to which
     moment, of the steady clock, everything was heard that gates have written ahead.
     """
@@ -121,6 +122,7 @@ class OutsideWatch:
         self._data_dir = data_dir
         self._now = now
         self._detector = OutsideDetector(shares)
+        self._intended = Intended()
         self._funding = FundingWatch(account=account, shares=shares, venue=venue)
         self._births = Births(account, venue, self._learned)
         self._settling = Settling(
@@ -133,6 +135,8 @@ class OutsideWatch:
             is_kills=self._is_kills,
         )
         self._explains_from: datetime | None = None
+        self._surveyed = False
+        self._written: tuple[UnexplainedOrder, ...] = ()
         self._heard_again = float("-inf")
         self._unanswered: Finding | None = None
         self.found: deque[Found] = deque(maxlen=FOUND_MAX)
@@ -147,6 +151,7 @@ class OutsideWatch:
         if not self._detector.has_adopted:
             self._settling.restore(account)
             self._funding.restore(account)
+            self._detector.doubt(account.unexplained, time.monotonic())
             self._detector.adopt(account.open_orders)
             self._births.waiting.surveyed(account.open_orders, time.monotonic())
             self._explains_from = account.as_of
@@ -155,28 +160,27 @@ class OutsideWatch:
         """Call ``told`` with every row of funding that is shared out, and the bots' holdings it is shared out by."""
         self._funding.tell(told)
 
-    def held(self, orders: Iterable[HeldOrder]) -> None:
-        """Orders the store holds exposure for, at the start: the guard sent them, or is about to."""
-        held, at = tuple(orders), time.monotonic()
-        self._detector.held(held, at)
-        self._births.waiting.held(held, at)
+    def held(self, holds: Iterable[Hold]) -> None:
+        """Holds that the store has at the start: the guard sent their orders, or is about to."""
+        at = time.monotonic()
+        for hold in holds:
+            self._detector.held(hold.orders, at, hold.hold_id)
+            self._births.waiting.held(hold.orders, at)
 
     def hear(self, record: Mapping[str, Any]) -> None:
-        """A record on its way to the archive: what a gate is about to send, or has refused."""
-        commands = record.get("commands")
-        if not isinstance(commands, list):
-            return
-        told = [command for command in commands if isinstance(command, dict)]
-        if record.get("kind") == "intent":
-            self._detector.forwarded(told, time.monotonic())
-            self._births.waiting.sent(told, time.monotonic())
-        elif record.get("kind") == "decision":
-            verdicts = record.get("decisions")
-            if isinstance(verdicts, list) and len(verdicts) == len(told):
-                pairs = zip(told, verdicts, strict=True)
-                refused = [command for command, each in pairs if each.get("verdict") == "DENY"]
-                self._detector.refused(refused)
-                self._births.waiting.refused(refused)
+        """A record on its way to the archive: what a gate is about to send, what it has refused, and what the venue
+        did not take."""
+        match record.get("kind"):
+            case "intent":
+                commands, at = self._intended.begin(record), time.monotonic()
+                self._detector.forwarded(commands, at, str(record.get("id") or ""))
+                self._births.waiting.sent(commands, at)
+            case "decision":
+                denied = self._intended.denied(record)
+                self._detector.refused(denied)
+                self._births.waiting.refused(denied)
+            case "outcome":
+                self._detector.refused(self._intended.not_taken(record))
 
     def apply(self, event: Event) -> None:
         """An event of the private stream, for the shares."""
@@ -197,13 +201,14 @@ class OutsideWatch:
         if self._detector.settings is not before:
             self.changed()
 
-    def own(self, key: OrderKey) -> None:
+    def own(self, key: OrderKey, client_order_id: str) -> None:
         """A hold of the guard stood behind this order: it is no stranger's, whatever was heard of it, and when."""
-        self._detector.own(key)
+        self._detector.own(key, client_order_id, time.monotonic())
 
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
         """The account's whole book after a survey. The first one is taken as it is, but for what an earlier warden knew
         of the shares; later ones are compared."""
+        self._surveyed = True
         self._births.waiting.surveyed(open_orders, time.monotonic())
         if not self._detector.has_adopted:
             self._detector.adopt(open_orders)
@@ -243,6 +248,11 @@ class OutsideWatch:
         """Symbols whose shares may lack what orders filled while the stream, or the guard, was down."""
         return self._settling.unsettled
 
+    def unexplained(self) -> tuple[UnexplainedOrder, ...]:
+        """Orders of which it is not found out yet whether the guard sent them, for the next document."""
+        self._written = self._detector.unexplained
+        return self._written
+
     @property
     def funding_mark(self) -> FundingMark | None:
         """How far the shares have the venue's funding."""
@@ -268,19 +278,20 @@ class OutsideWatch:
             if strange := self._detector.strange:
                 await self._births.look(strange, time.monotonic())
             await self._search_journals()
+            self._tell_of_unexplained()
             found = self._detector.findings(time.monotonic(), self._heard())
             if found:
                 await self._report(found)
             if self._unanswered is not None:
                 await self._answer(self._unanswered)
             is_told = time.monotonic() - self._heard_again > JOURNALED.total_seconds()
-            if (
-                is_told
-                and self._detector.has_adopted
-                and not self._settling.unsettled
-                and not self._detector.suspicions
-            ):
+            if is_told and self._surveyed and not self._settling.unsettled and not self._detector.suspicions:
                 self._explains_from = None
+
+    def _tell_of_unexplained(self) -> None:
+        """A warden that takes over adopts what was published: it is to know what of that nobody has explained."""
+        if self._written != self._detector.unexplained:
+            self.changed()
 
     def _heed_silence(self, at: float) -> None:
         """Events are told, and surveys made, when the store takes them: after it was away what shows may be as old as
@@ -308,10 +319,12 @@ class OutsideWatch:
             if explanation[0] in _EXPLAINED_BY and each.due <= soon
         )
         if sought:
-            commands = await asyncio.to_thread(journaled, self._data_dir, sought, self._explained_from())
-            self._detector.forwarded(commands, time.monotonic())
+            found = await asyncio.to_thread(journaled, self._data_dir, sought, self.searches_from)
+            for request_id, commands in found:
+                self._detector.forwarded(commands, time.monotonic(), request_id)
 
-    def _explained_from(self) -> datetime:
+    @property
+    def searches_from(self) -> datetime:
         """From when on what a gate wrote down explains what is new at the venue. After a start that is from when the
         store's last word is, for its last second may be gone; after a silence of the store, from when that began."""
         recent = self._now() - JOURNALED

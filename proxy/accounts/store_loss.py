@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from proxy import under_way
 from proxy.accounts.bookkeeper import Bookkeeper
+from proxy.accounts.store_clock import StoreClock
 from proxy.accounts.unresolved import Unresolved
 from proxy.store.warden_store import EpochLost, WardenStore
 
@@ -23,12 +24,14 @@ class StoreLoss:
         store: WardenStore,
         books: Bookkeeper,
         unresolved: Unresolved,
+        clock: StoreClock,
         turned: Callable[[float], None],
     ) -> None:
         self._account = account
         self._store = store
         self._books = books
         self._unresolved = unresolved
+        self._clock = clock
         self._turned = turned
         self._times = 0
         self.stands = False
@@ -57,6 +60,7 @@ class StoreLoss:
         """
         times = self._times
         self._books.forget()
+        await self._clock.begin_anew()
         holds = await self._store.holds(self._account)
         wait_s = under_way.UNDER_WAY_MAX_S
         log.warning("the store lost its epoch; surveying %s anew after %s s", self._account, wait_s)

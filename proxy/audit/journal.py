@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,8 @@ def journal_files(data_dir: Path) -> list[Path]:
 
 
 def is_written(path: Path, files: Sequence[Path]) -> bool:
-    """Whether a living gate may still append to ``path``: it is the newest segment of a process that exists."""
+    """Whether somebody may still append to ``path``: it is the newest segment of a process that exists, or no gate
+    named it so."""
     owner = path.name.split("-")[1]
     newest = max(each for each in files if each.name.split("-")[1] == owner)
     try:
@@ -44,7 +46,29 @@ def is_written(path: Path, files: Sequence[Path]) -> bool:
         return False
     except PermissionError:
         return True  # Somebody else's process has the number now; keeping a file costs nothing.
+    except (ValueError, OverflowError):
+        return True  # A person's, a copy maybe: whose it is nobody knows, and neither who wants it.
     return path == newest
+
+
+def is_sought(path: Path, since: datetime) -> bool:
+    """Whether a journal was written as late as that. One that went away was not. Raises ``OSError``."""
+    try:
+        return path.stat().st_mtime >= since.timestamp()
+    except FileNotFoundError:
+        return False
+
+
+def journal_bytes(files: Iterable[Path]) -> int:
+    """How much is in these. One that cannot be looked at counts for nothing."""
+    return sum(map(_bytes, files))
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 class Journal:

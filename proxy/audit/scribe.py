@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -22,7 +22,7 @@ from proxy.audit.archive import Archive
 from proxy.audit.checkpoint import Sealed, Signer, TrustedKeys
 from proxy.audit.drain import StreamSource, drain, fully_merged, merge_spool
 from proxy.audit.entry import RawRecord, ReadRecord
-from proxy.audit.journal import is_written, journal_files
+from proxy.audit.journal import is_sought, is_written, journal_bytes, journal_files
 from proxy.audit.outside import OutsideAnchors
 from proxy.audit.place import ArchivePlace, ArchiveTampered, ArchiveUnavailable
 from proxy.audit.recording import new_decision_id
@@ -51,6 +51,9 @@ HEAR_ON_EVERY_S: Final = 0.25
 HEAR_AHEAD_AFTER_S: Final = 1.0
 """How long one full batch may follow another before what comes behind them is heard without them: what is heard so is
 decoded once more when it is archived, which makes a backlog of a moment a longer one."""
+
+SPARED_BYTES_MAX: Final = 1024 * 1024 * 1024
+"""Up to so much of journals, those stay that are looked into still: a disk must not fill for it."""
 
 MERGE_EVERY_S: Final = 2.0
 OPEN_EVERY_S: Final = 1.0
@@ -92,6 +95,8 @@ class Scribe:
         self.told: Callable[[str, str, Mapping[str, Any]], None] = lambda what, by, detail: None
         """Hears every event of the guard's own before it is written, wherever the store is. Must neither raise nor
         wait."""
+        self.searched_from: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
+        """From when on journals are looked into for what the store may have lost: none goes that was written since."""
         self.begun_anew: Callable[[], Awaitable[None]] = _nobody
         """Asked to tell again what decisions name by version, where another archive was opened in place of the one
         there was. May raise what the store client raises; then it is asked again."""
@@ -178,8 +183,8 @@ class Scribe:
         """For ever: what comes while records do not reach the archive, or not soon, is heard all the same: also while
         it works off what has gathered, which may take longer than whoever hears can wait.
 
-        The archive begins with the oldest record when it can. After a failover to a store whose clock lags, what that
-        one numbers lower is heard then.
+        It goes on behind what it heard last only while that one stands in the stream: another server may have lost it,
+        and number lower what gates tell it since.
         """
         after = BEGIN
         while True:
@@ -191,9 +196,10 @@ class Scribe:
                         began = time.monotonic()
                         came = await self._store.read_audit(block_ms=1, after=after)
                         await self._tell(came, reader)
-                        self._heard_all(came, began)
-                    after = came[-1][0] if came else after
-                    if len(came) == DRAIN_BATCH_MAX:
+                        if goes_on := after == BEGIN or await self._store.stands(after):
+                            self._heard_all(came, began)
+                    after = (came[-1][0] if came else after) if goes_on else BEGIN
+                    if goes_on and len(came) == DRAIN_BATCH_MAX:
                         continue  # Else that was all: what comes next is heard together, a little later.
                 except STORE_TROUBLE as trouble:
                     log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
@@ -204,14 +210,23 @@ class Scribe:
         by little while there is more in the stream than one batch: that fills up, a disk does not so soon."""
         while True:
             files = journal_files(self._data_dir)
+            spares = journal_bytes(files) <= SPARED_BYTES_MAX
             try:
-                await asyncio.to_thread(merge_spool, self._opened, files, self._is_behind)
                 for path in files:
-                    if not is_written(path, files) and await asyncio.to_thread(fully_merged, self._opened, path):
-                        path.unlink(missing_ok=True)
-            except (ArchiveUnavailable, ArchiveTampered, OSError) as trouble:
+                    await self._merge(path, files, spares=spares)
+            except (ArchiveUnavailable, ArchiveTampered) as trouble:
                 log.error("the gates' journals cannot be merged: %s", trouble)
             await asyncio.sleep(MERGE_EVERY_S)
+
+    async def _merge(self, path: Path, files: Sequence[Path], *, spares: bool) -> None:
+        """One journal, whose trouble is its own. Raises ``ArchiveUnavailable`` and ``ArchiveTampered``."""
+        try:
+            await asyncio.to_thread(merge_spool, self._opened, [path], self._is_behind)
+            keep = is_written(path, files) or (spares and is_sought(path, self.searched_from()))
+            if not keep and await asyncio.to_thread(fully_merged, self._opened, path):
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as trouble:
+            log.error("the journal %s cannot be merged: %s", path.name, trouble)
 
     async def keep_anchors(self) -> None:
         """For ever: the newest checkpoint is kept outside too, where the settings say so."""

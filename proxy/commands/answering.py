@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from proxy.commands.exit_codes import NO_ANSWER, NOT_OK, OK, REFUSED, USAGE_ERROR
+from proxy.commands.in_words import file_trouble
 from proxy.terminal import complain, safe
 
 
@@ -59,5 +60,5 @@ def answered_by_the_record(command: str, question: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as trouble:
-        complain(command, safe(trouble))
+        complain(command, safe(file_trouble(trouble)))
         return USAGE_ERROR

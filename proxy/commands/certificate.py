@@ -105,6 +105,8 @@ def _list(args: Arguments) -> int:
     if args.json:
         show_json(rows)
         return OK
+    if not rows:
+        say(f"there is no certificate in {shelf.public_key_path.parent} yet: the first kill leaves one")
     columns = ("id", "kind", "subject", "phase", "pressed_at", "by", "problem")
     print_table(columns, [[str(row.get(column, "")) for column in columns] for row in rows])
     return OK

@@ -15,6 +15,10 @@ from proxy.commands.exit_codes import NOT_OK, NOT_STARTED, OK, USAGE_ERROR
 from proxy.terminal import complain, remark, say, show_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp import TraceConfig
+
     from proxy.drill.book import CopiedBook
     from proxy.drill.shelf import DrillReport
     from proxy.vault.keys import ExchangeKey
@@ -50,32 +54,33 @@ def run(args: Arguments) -> int:
 
 def _run(args: Arguments) -> int:
     from proxy.clock import utc_now
+    from proxy.drill.room import NoRoom
     from proxy.drill.shelf import keep_drill
     from proxy.exchange.troubles import VenueTrouble
     from proxy.practice.world import WorldFailed
 
-    keys = _keys(args)
+    known = _accounts(args)
+    keys = tuple(key for key in known if args.account is None or key.account in args.account)
     if not keys:
         return _failed("the vault holds no such account", USAGE_ERROR)
     # Asked to end, it ends what it has started: the practice exchange and the guard before it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_STARTED))
     try:
-        report = _dry(args, keys, utc_now()) if args.dry else _practice(args, keys, utc_now())
+        report = _dry(args, keys, known) if args.dry else _practice(args, keys, utc_now())
     except VenueTrouble as trouble:
         return _failed(f"the live book cannot be read: {trouble}", NOT_STARTED)
-    except WorldFailed as failure:
+    except (WorldFailed, NoRoom) as failure:
         return _failed(f"the drill could not be run: {failure}", NOT_STARTED)
     keep_drill(args.settings.data_dir, report)
     _print(report, as_json=args.json)
     return OK if report.passed else NOT_OK
 
 
-def _keys(args: Arguments) -> tuple[ExchangeKey, ...]:
+def _accounts(args: Arguments) -> tuple[ExchangeKey, ...]:
     from proxy.vault.opening import open_vault, person_here
 
     file = args.passphrase_file or args.settings.passphrase_file
-    vault = open_vault(args.settings.data_dir, environment=os.environ, file=file, prompt=person_here())
-    return tuple(key for key in vault.accounts() if args.account is None or key.account in args.account)
+    return open_vault(args.settings.data_dir, environment=os.environ, file=file, prompt=person_here()).accounts()
 
 
 def _practice(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
@@ -108,20 +113,31 @@ async def _books(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -
     return found
 
 
-def _dry(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
+def _dry(args: Arguments, keys: tuple[ExchangeKey, ...], known: tuple[ExchangeKey, ...]) -> DrillReport:
     import asyncio
 
+    from proxy.clock import utc_now
     from proxy.drill.dry import never_sends, rehearse_dry
+    from proxy.drill.room import Room
     from proxy.kill.hands import VenueHands
     from proxy.policy.reading import load_policy
     from proxy.policy.shelf import policy_path
+    from proxy.store.warden_store import WardenStore
 
-    flatten = load_policy(policy_path(args.settings)).kill.flatten
+    settings = args.settings
+    flatten = load_policy(policy_path(settings)).kill.flatten
 
     async def rehearsed() -> DrillReport:
-        hands = [VenueHands(never_sends(_venue(args, key))) for key in keys]
+        rooms = {venue: Room(venue, keys, known, settings) for venue in {key.venue for key in keys}}
+        store = WardenStore(settings.store, settings.desk)
         try:
-            return await rehearse_dry(hands, flatten, by=args.by, at=at, say=remark)
+            for room in rooms.values():
+                await room.wait(store, remark)
+        finally:
+            await store.aclose()
+        hands = [VenueHands(never_sends(_venue(args, key, rooms[key.venue].trace(key.account)))) for key in keys]
+        try:
+            return await rehearse_dry(hands, flatten, by=args.by, at=utc_now(), say=remark)
         finally:
             for each in hands:
                 await each.aclose()
@@ -129,10 +145,10 @@ def _dry(args: Arguments, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillR
     return asyncio.run(rehearsed())
 
 
-def _venue(args: Arguments, key: ExchangeKey) -> Any:
+def _venue(args: Arguments, key: ExchangeKey, trace: Callable[[str], TraceConfig] | None = None) -> Any:
     from proxy.exchange.venue_account import VenueAccount
 
-    return VenueAccount.of(key, args.settings)
+    return VenueAccount.of(key, args.settings, trace=trace)
 
 
 def _list(args: Arguments) -> int:

@@ -10,16 +10,18 @@ from proxy.terminal import say
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``init`` to the global command line, which provides ``data_dir``."""
+    """Add ``init`` to the global command line, which provides ``settings``."""
     subparsers.add_parser("init", help="write the first state of a data directory")
 
 
 def run(args: Arguments) -> int:
-    """Write it, or leave what is there as it is; say what is stopped."""
+    """Write it, or leave what is there as it is; say what is stopped. Raises ``SettingsError``: where `up` would not
+    start, no folder is made for it."""
     from proxy.store.fence import Fence
 
-    fence = Fence.initialise(args.data_dir)
+    data_dir = args.settings.data_dir
+    fence = Fence.initialise(data_dir)
     stopped = ", ".join(sorted(map(str, fence.scopes())))
     state = f"STOPPED: {stopped}; perpguard rearm lets it trade again" if stopped else "nothing is stopped"
-    say(f"{args.data_dir} is ready; {state}; kill generation {fence.generation()}")
+    say(f"{data_dir} is ready; {state}; kill generation {fence.generation()}")
     return OK

@@ -15,6 +15,7 @@ from proxy.clock import utc_now
 from proxy.commands import keys_exchange
 from proxy.commands.arguments import Arguments
 from proxy.commands.exit_codes import OK, USAGE_ERROR
+from proxy.commands.in_words import file_trouble
 from proxy.terminal import complain, remark, say, show_json
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_master_key, shortened
@@ -132,7 +133,10 @@ def run(args: Arguments, terminal: Terminal | None = None) -> int:
         _COMMANDS[args.keys_command](args, terminal)
     except BrokenPipeError:
         raise
-    except (VaultError, TagsClash, OSError) as trouble:
+    except OSError as trouble:
+        complain("keys", file_trouble(trouble), to=terminal.stderr)
+        return USAGE_ERROR
+    except (VaultError, TagsClash) as trouble:
         complain("keys", str(trouble), to=terminal.stderr)
         return USAGE_ERROR
     except EOFError:
@@ -142,6 +146,7 @@ def run(args: Arguments, terminal: Terminal | None = None) -> int:
 
 
 def _add_exchange(args: Arguments, terminal: Terminal) -> None:
+    kept_at = vault_path(args.data_dir)  # Where that cannot be known, nobody is asked for a secret.
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
     if not api_key:
         raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
@@ -151,7 +156,7 @@ def _add_exchange(args: Arguments, terminal: Terminal) -> None:
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
     )
     enrolled = keys_exchange.enrol(args, candidate, now, terminal.stderr)
-    vault = _open(args, terminal) if vault_path(args.data_dir).exists() else _create(args, terminal)
+    vault = _open(args, terminal) if kept_at.exists() else _create(args, terminal)
     added = vault.add_exchange_key(
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now, enrolment=enrolled
     )

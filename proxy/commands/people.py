@@ -1,6 +1,6 @@
 """``perpguard people ...``: who may sign in, with or without a running warden, which sees each change at once.
 
-Exit codes: 0 done, 1 refused, 2 the file of people cannot be read or written.
+Exit codes: 0 done, 1 refused, 2 the file of people cannot be read or written, or the data directory is not there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 from proxy.clock import utc_now
 from proxy.commands.arguments import Arguments
 from proxy.commands.exit_codes import OK, REFUSED, USAGE_ERROR
+from proxy.commands.in_words import file_trouble
 from proxy.people import changes
 from proxy.people.changes import ChangeRefused
 from proxy.people.file import PeopleBusy, PeopleFile, PeopleUnreadable
@@ -49,7 +50,9 @@ def run(args: Arguments) -> int:
         answer, lines = _ACTIONS[args.people_command](args)
     except ChangeRefused as refusal:
         return _failed(f"refused: {safe(refusal)}", REFUSED)
-    except (PeopleUnreadable, PeopleBusy, OSError) as trouble:
+    except OSError as trouble:
+        return _failed(file_trouble(trouble), USAGE_ERROR)
+    except (PeopleUnreadable, PeopleBusy) as trouble:
         return _failed(str(trouble), USAGE_ERROR)
     if args.json:
         show_json(answer)
@@ -118,7 +121,10 @@ def _linked(args: Arguments, people: People, token: str) -> tuple[Any, list[str]
 
 
 def _change(args: Arguments, change: Callable[[People], People]) -> People:
-    return PeopleFile(args.settings.data_dir).change(change)
+    data_dir = args.settings.data_dir
+    if not data_dir.is_dir():  # A folder that nobody has set up may be a misspelt one: nobody could sign in there.
+        raise PeopleUnreadable(f"there is no guard in {data_dir}: `perpguard init` begins one there")
+    return PeopleFile(data_dir).change(change)
 
 
 def _named(args: Arguments, people: People) -> User:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
 from proxy.audit.place import ArchiveUnavailable
+from proxy.commands.in_words import file_trouble
 from proxy.commands.restart_gates import NotRestarted
 from proxy.policy.reading import PolicyError
 from proxy.settings import SettingsError
@@ -39,9 +39,6 @@ def plainly(error: Exception, *, files_too: bool) -> str:
     """
     if isinstance(error, PLAIN_TROUBLES):
         return str(error)
-    if not files_too or not isinstance(error, OSError) or not isinstance(error.filename, str | os.PathLike):
-        return ""
-    path = Path(error.filename)
-    if isinstance(error, FileExistsError | NotADirectoryError) and not path.is_dir():
-        return f"{path}: something that is no folder stands in its place, or above it"
-    return f"{path}: {error.strerror}"
+    if files_too and isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike):
+        return file_trouble(error)
+    return ""

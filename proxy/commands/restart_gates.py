@@ -8,6 +8,7 @@ from typing import Final
 
 from proxy.commands.arguments import Arguments
 from proxy.commands.exit_codes import NOT_OK, OK
+from proxy.commands.in_words import file_trouble
 from proxy.terminal import say
 
 WAIT_S: Final = 60.0
@@ -33,7 +34,9 @@ def run(args: Arguments) -> int:
     before = last_restart(args.data_dir)
     try:
         ask_to_restart(args.data_dir)
-    except (NoGuard, PermissionError) as trouble:
+    except PermissionError as trouble:
+        raise NotRestarted(f"the guard is another user's: {file_trouble(trouble)}") from trouble
+    except NoGuard as trouble:
         raise NotRestarted(str(trouble)) from trouble
     deadline = time.monotonic() + WAIT_S * args.settings.gate_workers
     while time.monotonic() < deadline:

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from proxy.clock import utc_now
 from proxy.commands.exit_codes import OK, USAGE_ERROR
+from proxy.commands.in_words import file_trouble
 from proxy.store.scope import Scope
 from proxy.terminal import complain, say
 
@@ -42,7 +43,10 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     except FileExistsError:
         complain("command", f"{args.file} is there already; a key is never written over", to=stderr)
         return USAGE_ERROR
-    except (OSError, ValueError) as trouble:
+    except OSError as trouble:
+        complain("command", file_trouble(trouble), to=stderr)
+        return USAGE_ERROR
+    except ValueError as trouble:
         complain("command", str(trouble), to=stderr)
         return USAGE_ERROR
     say(line, to=stdout)

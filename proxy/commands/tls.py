@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.commands.arguments import Arguments
 from proxy.commands.exit_codes import OK, USAGE_ERROR
+from proxy.commands.in_words import file_trouble
 from proxy.terminal import complain, say, show_json
 from proxy.tls.names import DEFAULT_NAME
 
@@ -42,7 +43,10 @@ def run(args: Arguments) -> int:
         _show(shelf, as_json=args.json)
     except BrokenPipeError:
         raise
-    except (BadName, TlsMissing, OSError) as trouble:
+    except OSError as trouble:
+        complain("tls", file_trouble(trouble))
+        return USAGE_ERROR
+    except (BadName, TlsMissing) as trouble:
         complain("tls", str(trouble))
         return USAGE_ERROR
     return OK

@@ -23,6 +23,8 @@ TRIES: Final = 5
 
 MEMORY_NEAR: Final = 0.9
 
+_SETTINGS: Final = ("maxmemory-policy", "appendonly", "min-replicas-to-write")
+
 ROUND_TRIP_MAX_MS: Final = 5.0
 """The order path waits for one round trip; above this the store is on the wrong machine, or starved."""
 
@@ -85,13 +87,15 @@ async def _taken(client: redis.asyncio.Redis) -> list[Finding]:
 
 async def _kept(client: redis.asyncio.Redis) -> list[Finding]:
     try:
-        told = {name: await client.config_get(name) for name in ("maxmemory-policy", "appendonly")}
+        told = {name: await client.config_get(name) for name in _SETTINGS}
+        replicas = int((await client.info("replication")).get("connected_slaves", 0))
     except ResponseError:
         # Hosted stores often do not let themselves be asked.
         mend = "check at its provider: maxmemory-policy noeviction, appendonly yes"
         return [warn("store keeps", "it does not say how it keeps what it is told", mend)]
     words = {name: "".join(map(_text, answer.values())) for name, answer in told.items()}
-    return [*_eviction(words["maxmemory-policy"]), *_durable(words["appendonly"])]
+    lasting = (*_eviction(words["maxmemory-policy"]), *_durable(words["appendonly"]))
+    return [*lasting, *_cut_off(replicas, words["min-replicas-to-write"])]
 
 
 def _eviction(policy: str) -> Iterator[Finding]:
@@ -108,6 +112,12 @@ def _durable(appendonly: str) -> Iterator[Finding]:
         yield warn("store restarts", said, "appendonly yes in its configuration")
     else:
         yield ok("store restarts", "it writes an append-only file")
+
+
+def _cut_off(replicas: int, least: str) -> Iterator[Finding]:
+    if replicas and least == "0":
+        said = "cut off from its replicas it goes on: gates that reach it alone hear of no stop of the next primary"
+        yield warn("store replicas", said, "min-replicas-to-write 1 and min-replicas-max-lag 2 in its configuration")
 
 
 def _text(value: object) -> str:

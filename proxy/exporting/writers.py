@@ -83,8 +83,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     if is_stream(path):
         yield path
         return
-    path = path.resolve()
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    asked, path = path, path.resolve()
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as trouble:  # What is written to at first has a name that nobody knows.
+        raise OSError(trouble.errno, trouble.strerror, str(asked)) from trouble
     os.close(descriptor)
     upcoming = Path(name)
     try:

@@ -3,6 +3,9 @@
 An entry that had left, or whose answer was lost, before the gates stopped may still arrive. Its hold says so: PENDING
 while a gate waits for the exchange, UNKNOWN when no answer came. It is over when the hold is gone or ACCEPTED (then it
 is an order or a position, which the kill reads and closes), or when no exchange could execute it any more.
+
+A hold that a failover or a restart of the store lost is gone as well, and its request is under way still. So only the
+word of the server that was asked at the press counts, and only while it has lost nothing; then the clock does.
 """
 
 from __future__ import annotations
@@ -43,10 +46,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
-    """What was under way; ``known`` is false when the store could not be asked."""
+    """What was under way; ``known`` is false when the store could not be asked, or may have lost what it knew.
+
+    ``server`` is the run id of the store's server that told; empty where none did.
+    """
 
     known: bool
     sent: tuple[Sent, ...] = ()
+    server: str = ""
 
     @property
     def over(self) -> bool:
@@ -66,21 +73,24 @@ class InFlight:
 
 async def in_flight(store: WardenStore, accounts: Sequence[str], bot: str | None = None) -> InFlight:
     """What is under way now on these accounts, of everybody or of one bot. Never raises."""
-    sent = []
+    if not accounts:
+        return InFlight(known=True)
     try:
         async with asyncio.timeout(_READ_S):
-            for account in accounts:
-                sent += [
-                    Sent(account=account, bot=hold.bot, hold_id=hold.hold_id, status=hold.status.value)
-                    for hold in (aged.hold for aged in await store.holds(account))
-                    if hold.status is not HoldStatus.ACCEPTED and bot in (None, hold.bot)
-                ]
+            told = await store.told_holds(accounts)
     except STORE_TROUBLE:
         return InFlight(known=False)
     except Exception as trouble:  # The edge: no press may be lost over what the store holds.
         log.warning("what was on the wire cannot be followed: %s", type(trouble).__name__)
         return InFlight(known=False)
-    return InFlight(known=True, sent=tuple(sent))
+    if not told.whole:
+        return InFlight(known=False)
+    sent = (
+        Sent(account=account, bot=hold.bot, hold_id=hold.hold_id, status=hold.status.value)
+        for account, hold in told.holds
+        if hold.status is not HoldStatus.ACCEPTED and bot in (None, hold.bot)
+    )
+    return InFlight(known=True, sent=tuple(sent), server=told.run_id)
 
 
 async def followed(
@@ -102,13 +112,14 @@ async def followed(
 
 
 async def _looked(store: WardenStore, found: InFlight) -> InFlight:
-    """What became of those that were under way. What nobody could list only ends with its time."""
+    """What became of those that were under way. What nobody could list, or another server tells, only ends with its
+    time."""
     if not found.known:
         return found
-    now = [await in_flight(store, [account]) for account in sorted(found.waiting)]
-    if not all(each.known for each in now):
+    now = await in_flight(store, sorted(found.waiting))
+    if not now.known or now.server != found.server:
         return found
-    still = {each.hold_id for looked in now for each in looked.sent}
+    still = {each.hold_id for each in now.sent}
     return replace(
         found,
         sent=tuple(

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from proxy.exchange.troubles import VenueThrottled, VenueTrouble, VenueUnreached
 from proxy.record import Record
 from proxy.store.client import STORE_TROUBLE
+from proxy.store.grace import STOOD_STILL_S, THAWED_S
 from proxy.store.leases import Lease, Leases
 from proxy.store.timers import DeadManTimer
 from rules.account import Account, OpenOrder
@@ -28,12 +29,6 @@ from rules.kill.lease import Step, due_steps
 log = logging.getLogger("perpguard.leases")
 
 LOOK_EVERY_S: Final = 0.5
-STOOD_STILL_S: Final = 2.0
-"""The clock is read every half second: a busy warden is later than that, but not by so much."""
-
-THAWED_S: Final = 10.0
-"""After that a bot has so long to be heard, if its time to live is not shorter."""
-
 _US: Final = 1_000_000
 
 

@@ -28,6 +28,11 @@ class AuditStream(DeskStore):
         reply: Any = await self._redis.xread({self._keys.audit: after}, count=DRAIN_BATCH_MAX, block=block_ms)
         return [(stream_id, fields["r"]) for _, found in reply or [] for stream_id, fields in found]
 
+    async def stands(self, stream_id: str) -> bool:
+        """Whether this audit record is in the stream still. Then no record came below it since it was read: the store
+        numbers none lower than its last, whatever its clock does."""
+        return bool(await self._redis.xrange(self._keys.audit, min=stream_id, max=stream_id, count=1))
+
     async def forget_archived(self, accounts: Iterable[str]) -> None:
         """Of these accounts and their records, the versions that decisions name go to the audit again when they are
         looked at next: it may be kept in another archive now."""

@@ -120,7 +120,8 @@ class Keys:
 
     @property
     def turn(self) -> str:
-        """Hash: who acts on the desk (a kill of the warden's, a watchdog's), until when, and the turn's number."""
+        """Hash: who acts on the desk (a kill of the warden's, a watchdog's), until when, how long a turn is, and its
+        number."""
         return self._key("turn")
 
     @property
@@ -157,7 +158,8 @@ class Keys:
         return self._key(f"owners-by-age:{account}")
 
     def timers(self, account: str) -> str:
-        """Hash: ``BOT|SYMBOL`` to when the bot's dead-man timer runs out, in microseconds of the store's clock."""
+        """Hash: ``BOT|SYMBOL`` to ``DUE|COUNTDOWN`` of the bot's dead-man timer, in microseconds of the store's clock;
+        the moment alone where it is to run out now, or where an earlier version armed it."""
         return self._key(f"deadman:{account}")
 
     def running_timers(self, account: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import redis.asyncio
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ReadOnlyError
 
-from proxy.store.client import CALM_TIMEOUT_S, Script, connect
+from proxy.store.client import CALM_TIMEOUT_S, Script, connect, connect_anew
 from proxy.store.keys import Keys
 from proxy.store.ownership import ELSEWHERE, DeskTaken, Ownership
 from proxy.store.timers import DeadManTimer
@@ -94,20 +96,19 @@ class LeaseStore:
     async def read(self) -> Leases:
         """Every lease, and the time."""
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.time()
         pipeline.hget(self._keys.controls, "guard")
         pipeline.hgetall(self._keys.leases)
-        (seconds, micros), owner, fields = await pipeline.execute()
+        now_us, (owner, fields) = await self._told(pipeline)
         if self._ownership.is_anothers(owner):
             raise DeskTaken(ELSEWHERE)  # Another guard's bots may be called like ours: nothing is held against ours.
         held = {field: lease for field, text in fields.items() if (lease := _lease(field, text)) is not None}
         released = frozenset(field for field, text in fields.items() if text == RELEASED)
-        return Leases(now_us=int(seconds) * _US + int(micros), held=held, released=released)
+        return Leases(now_us=now_us, held=held, released=released)
 
     async def now_us(self) -> int:
         """The time."""
-        seconds, micros = await self._redis.time()
-        return int(seconds) * _US + int(micros)
+        now_us, _ = await self._told(self._redis.pipeline(transaction=True))
+        return now_us
 
     async def change(self, before: Lease | None, after: Lease) -> bool:
         """Write a lease if it still is as it was read; false when its bot was heard meanwhile."""
@@ -126,6 +127,20 @@ class LeaseStore:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+    async def _told(self, asked: Pipeline) -> tuple[int, list[Any]]:
+        """The time, and what was ``asked``.
+
+        A server that a planned failover made a replica answers on, of leases that nobody renews there. It would refuse
+        what is written, but hardly anything is; so reading raises as writing would, and the next call connects anew.
+        """
+        asked.time()
+        asked.info("replication")
+        *answers, (seconds, micros), replication = await asked.execute()
+        if replication["role"] == "slave":
+            await connect_anew(self._redis)
+            raise ReadOnlyError("the server has become a replica")
+        return int(seconds) * _US + int(micros), answers
 
     async def _put(self, field: str, before: str, after: str) -> bool:
         arguments = [self._ownership.guard, field, before, after]

@@ -1,6 +1,7 @@
 """The warden's side of the store: whose the desk is, the epoch under which it is filled, accounts and their holds.
 
-The documents, the audit's stream and the controls are parts of their own, over the same connections.
+The documents, the audit's stream, the controls, the dead-man timers and what a kill is told of holds are parts of their
+own, over the same connections.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.clock import steady_s
 from proxy.decoding import build
 from proxy.store.audit_stream import AuditStream
 from proxy.store.client import Script, run_script
@@ -26,7 +28,8 @@ from proxy.store.holds import decode_hold
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.ownership import TakenOver
 from proxy.store.publications import Publications, around
-from proxy.store.timers import LEASE_S, DeadManTimer
+from proxy.store.telling import Telling
+from proxy.store.timers import Timers
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
 from rules.account import Account, Hold, UnreportedOrder
 
@@ -96,7 +99,7 @@ def _readable_hold(account: str, hold_id: str, state: str) -> AgedHold | None:
         return None
 
 
-class WardenStore(Publications, AuditStream, Controls):
+class WardenStore(Publications, AuditStream, Controls, Telling, Timers):
     """The warden's access to the store of one desk. ``guard`` is the id of its guard, empty for who is of none."""
 
     def __init__(self, url: str, desk: str, guard: str = "") -> None:
@@ -104,7 +107,6 @@ class WardenStore(Publications, AuditStream, Controls):
         self._publish = Script.named("publish", "convert", "archive")
         self._event = Script.named("event", "convert", "owners")
         self._settle = Script.named("settle", "convert")
-        self._due = Script.named("due")
         self._distrust = Script.named("distrust")
         self._untime = Script.named("untime", "convert")
         self._epoch = ""
@@ -223,13 +225,19 @@ class WardenStore(Publications, AuditStream, Controls):
         resolved: Sequence[str],
         desk: str,
         conversion: Conversion = NOTHING,
+        began_s: float | None = None,
     ) -> Published:
-        """Make a survey the account's state and release the holds it has seen.
+        """Make a survey the account's state and release the holds it has seen: those that the venue acknowledged before
+        the store showed ``began_us``.
 
-        ``symbols`` is what was surveyed, ``None`` for everything. ``resolved`` are holds proven to be over. The
-        document goes to the audit in the same step. Raises ``EpochLost``.
+        ``began_s`` is when it showed that at the earliest (``steady_s``), ``None`` for just now. By as much as the
+        store's clock has gone on less since then, it may have been set back, and a hold that is newer than the survey
+        seem older than it: so much earlier must one have been acknowledged. ``symbols`` is what was surveyed, ``None``
+        for everything. ``resolved`` are holds proven to be over. The document goes to the audit in the same step.
+        Raises ``EpochLost``.
         """
         keys = self._keys
+        since_s = 0.0 if began_s is None else steady_s() - began_s
         return _published(
             await run_script(
                 self._redis,
@@ -238,6 +246,7 @@ class WardenStore(Publications, AuditStream, Controls):
                 [
                     *self._document_arguments(account, desk, conversion),
                     began_us,
+                    round(since_s * 1e6),
                     "ALL" if symbols is None else f"|{'|'.join(sorted(symbols))}|",
                     *resolved,
                 ],
@@ -351,16 +360,6 @@ class WardenStore(Publications, AuditStream, Controls):
         ]
         if gone:
             await self._redis.hdel(key, *map(unreported_field, gone))
-
-    async def take_timers(self, account: str, *, held: Iterable[DeadManTimer], most: int) -> tuple[DeadManTimer, ...]:
-        """Dead-man timers that ran out, at most ``most``, for this warden to run; those ``held`` stay with it."""
-        keys = [self._keys.timers(account), self._keys.running_timers(account)]
-        arguments = [round(LEASE_S * 1_000_000), most, *(timer.field for timer in held)]
-        return tuple(map(DeadManTimer.of, await run_script(self._redis, self._due, keys, arguments)))
-
-    async def finish_timer(self, account: str, timer: DeadManTimer) -> None:
-        """What a timer that ran out had to do is done."""
-        await self._redis.hdel(self._keys.running_timers(account), timer.field)
 
     async def forget_attempts(self, account: str, bot: str) -> None:
         """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""

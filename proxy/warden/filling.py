@@ -53,7 +53,7 @@ class Filling:
                 if filled not in ("", run_id):
                     await self._store.distrust(list(self._desk.accounts))
                 if filled != run_id:
-                    self._desk.leases.store_was_away()
+                    self._forgive_bots()
                 if not await self._store.has_epoch() or await self._store.is_doubted(list(self._desk.accounts)):
                     await self._outwait_requests()
                 await self._desk.overrides.take_up()
@@ -111,13 +111,19 @@ class Filling:
         for pieces in self._desk.accounts.values():
             pieces.keeper.distrust_store()  # Before the epoch goes: one waiting to begin it must not then.
         await self._take_over()
-        self._desk.leases.store_was_away()
+        self._forgive_bots()
         await self._desk.rearming.publish()
         await self._store.distrust(list(self._desk.accounts))
         for venue in self._desk.venues.values():
             await venue.clock.publish_again()  # What is there was measured against another clock.
         await self._desk.overrides.take_up()
         await self._policies.publish()
+
+    def _forgive_bots(self) -> None:
+        """No bot could renew its lease, or arm its dead-man timers anew."""
+        self._desk.leases.store_was_away()
+        for pieces in self._desk.accounts.values():
+            pieces.timers.store_was_away()
 
     async def _tell_of_trading(self) -> None:
         """What orders are judged by that no loop tells of by itself."""
@@ -147,7 +153,7 @@ class Filling:
         found = await self._store.take_over(accounts, self._ground.traders())
         if found.from_another:
             log.warning("the desk %s was another guard's", self._ground.settings.desk)
-            self._desk.leases.store_was_away()
+            self._forgive_bots()
         for name in found.dropped:
             log.warning("what the store had of %s is of another guard's account of that name, and is forgotten", name)
 
@@ -163,4 +169,4 @@ class Filling:
                 pieces.keeper.begin_above(await self._store.last_version(name))
             else:
                 pieces.keeper.restore(last)
-            pieces.outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
+            pieces.outside.held(aged.hold for aged in await self._store.holds(name))

@@ -98,6 +98,10 @@ class Warden:
             loops.create_task(self._history.run())
             loops.create_task(desk.overrides.run())
             loops.create_task(desk.rearming.run())
+            watches = [pieces.outside for pieces in desk.accounts.values()]
+            self._scribe.searched_from = lambda: min(
+                (each.searches_from for each in watches), default=self._ground.now()
+            )
             self._scribe.begun_anew = filling.tell_again
             hear = Hearing(desk).hear
             loops.create_task(self._scribe.drain(hear))

@@ -8,11 +8,15 @@ import sys
 
 import pytest
 
+from proxy.audit.archive import Archive
+from proxy.audit.place import archive_place
 from proxy.cli import _command_in, main
 from proxy.clock import utc_now
+from proxy.ledger.books.schema import books_path, open_writer
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
+from tests.proxy.audit.conftest import SIGNER, TRUSTED
 from tests.support.people import write_people
 
 HEAVY = {"httpx", "ccxt", "pydantic", "msgspec", "redis", "fastapi", "cryptography", "rules.catalog"}
@@ -166,6 +170,76 @@ def test_a_process_of_the_guard_keeps_its_traceback(command, tmp_path, monkeypat
     monkeypatch.setattr("proxy.cli._run", lost)
     with pytest.raises(FileNotFoundError):
         main(["--data-dir", str(tmp_path), command, "--fd", "3"])
+
+
+@pytest.fixture
+def out_of_reach(tmp_path, monkeypatch):
+    """A data directory whose vault may not be read: as root, who may read all, a link is what is refused."""
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", "a long passphrase")
+    vault = tmp_path / "vault" / "vault.json"
+    vault.parent.mkdir(mode=0o700)
+    vault.symlink_to(tmp_path / "elsewhere")
+    return vault
+
+
+def test_a_watchdog_that_people_start_says_in_a_line_which_file_it_may_not_read(out_of_reach, tmp_path, capsys):
+    assert main(["--data-dir", str(tmp_path), "watchdog"]) == 2
+    assert capsys.readouterr().err == f"perpguard watchdog: {out_of_reach}: {os.strerror(errno.ELOOP)}\n"
+
+
+def test_a_watchdog_of_the_guard_keeps_its_traceback(out_of_reach, tmp_path):
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        main(["--data-dir", str(tmp_path), "watchdog", "--supervisor", str(os.getpid())])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "issue", "--bot", "b", "--account", "a", "--ed25519", "NOWHERE"),
+        ("audit", "verify", "--from", "NOWHERE"),
+        ("audit", "export", "--output", "NOWHERE"),
+        ("audit", "export", "--format", "csv", "--output", "NOWHERE"),
+        ("certificate", "verify", "certificate.json", "--public-key", "NOWHERE"),
+        ("export", "fills", "--output", "NOWHERE"),
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_is_not_there_is_named_as_it_was_given_and_without_a_number(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", "a long passphrase")
+    vault = Vault.create(tmp_path / "vault" / "vault.json", Secret("a long passphrase"), work_factor=2**14)
+    vault.add_exchange_key(account="a", venue="binanceusdm", api_key="k" * 64, api_secret=Secret("s"), now=utc_now())
+    Archive.open(archive_place(tmp_path), SIGNER, keys=TRUSTED).close()
+    open_writer(books_path(tmp_path)).close()
+    nowhere = str(tmp_path / "nowhere" / "x.jsonl")
+    code = main(["--data-dir", str(tmp_path), *(nowhere if word == "NOWHERE" else word for word in words)])
+    said = capsys.readouterr().err
+    assert code == 2 and said.count("\n") == 1
+    assert said.endswith(f": {nowhere}: No such file or directory\n") and "Errno" not in said and ".part" not in said
+
+
+@pytest.fixture
+def as_another_user():
+    """From now on what is root's alone is out of reach, the interpreter's own files among it."""
+    yield lambda: os.seteuid(65534)
+    os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+@pytest.mark.parametrize(
+    "words", [("tls", "show"), ("restart-gates",), ("certificate", "list"), ("keys", "list")], ids=" ".join
+)
+def test_another_user_s_folder_is_told_in_a_line_without_a_number(
+    words, as_another_user, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", "a long passphrase")
+    mine = tmp_path / "data"
+    mine.mkdir(mode=0o700)
+    main(["--data-dir", str(mine), *words])  # What it loads is loaded.
+    capsys.readouterr()
+    as_another_user()
+    code, said = main(["--data-dir", str(mine), *words]), capsys.readouterr().err
+    assert code == 2 and said.startswith(f"perpguard {words[0]}: ") and said.count("\n") == 1
+    assert said.endswith(": Permission denied\n") and f" {mine}/" in said and "Errno" not in said
 
 
 @pytest.mark.parametrize("before", [[], ["--config", "sandbox"], ["--data-dir=x", "--config", "x.toml"]])

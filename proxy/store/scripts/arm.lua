@@ -1,4 +1,5 @@
--- Keep a bot's dead-man timer by the store's own clock: arming one again moves it, a countdown of 0 takes it away.
+-- Keep a bot's dead-man timer by the store's own clock: arming one again moves it, a countdown of 0 takes it away. Beside
+-- the moment when it runs out stands the countdown: by that alone one sees that the clock was put back since.
 -- KEYS: 1 armed timers
 -- ARGV: 1 field 2 what every field of this bot begins with 3 countdown in microseconds 4 how many a bot may have
 if tonumber(ARGV[3]) == 0 then
@@ -15,5 +16,6 @@ if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
   end
 end
 local clock = redis.call('TIME')
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', clock[1] * 1000000 + clock[2] + ARGV[3]))
+local due_us = string.format('%d', clock[1] * 1000000 + clock[2] + ARGV[3])
+redis.call('HSET', KEYS[1], ARGV[1], due_us .. '|' .. ARGV[3])
 return 'OK'

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,11 +18,12 @@ from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import Published, WardenStore
+from rules.account import Account, OpenOrder
 from rules.model import Side
 from rules.outside import OutsideAction
 from tests.proxy.accounts.builders import a_resting_order, an_order_event
 from tests.proxy.accounts.stream_builders import a_survey
-from tests.proxy.accounts.test_outside_watch import Desk
+from tests.proxy.accounts.test_outside_watch import Desk, looking
 from tests.proxy.store.builders import a_held_order, a_request
 from tests.rules.builders import NOW
 
@@ -84,3 +86,90 @@ async def test_an_order_that_a_survey_shows_is_no_strangers_where_a_hold_waits_f
     assert suspected == ["stranger"], "nothing of what gates wrote ahead was heard"
     await gate.aclose()
     await warden.aclose()
+
+
+@pytest.fixture
+async def stores(server: EmbeddedStore, request: pytest.FixtureRequest) -> AsyncIterator[tuple[GateStore, WardenStore]]:
+    """Of a desk of the test's own."""
+    gate, warden = GateStore(server.url, request.node.name, timeout_s=2.0), WardenStore(server.url, request.node.name)
+    await warden.begin_epoch()
+    yield gate, warden
+    await gate.aclose()
+    await warden.aclose()
+
+
+async def surveyed(desk: Desk, warden: WardenStore, *orders: OpenOrder, last: Account | None = None) -> Bookkeeper:
+    """The books of a warden that has read this, and took up what was published ``last``."""
+    books = Bookkeeper(book=Book("demo"), desk="desk", store=warden, shares=desk.watch, outside=desk.watch)
+    if last is not None:
+        books.restore(last)
+    await books.survey(a_survey(*orders), began_us=1, since=time.monotonic())
+    return books
+
+
+def an_intent(request_id: str, client_order_id: str) -> dict[str, Any]:
+    return {
+        "kind": "intent",
+        "id": request_id,
+        "commands": [{"type": "PlaceOrder", "symbol": "BTCUSDT", "client_order_id": client_order_id}],
+    }
+
+
+@pytest.mark.parametrize("shown_by", ["its event", "a survey"])
+async def test_the_name_of_an_order_that_its_hold_proved_hides_no_strangers_order_once_it_is_heard_of(
+    stores: tuple[GateStore, WardenStore], tmp_path: Path, shown_by: str
+) -> None:
+    gate, warden = stores
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+    books = await surveyed(desk, warden)
+    await gate.hold(a_request("h1"))
+    name = a_held_order().client_order_id
+    if shown_by == "a survey":
+        resting = a_resting_order(name, Side.BUY, "1", order_id="1")
+        await books.survey(a_survey(resting), began_us=2, since=time.monotonic() + 1)
+    else:
+        books.hear([an_order_event(name, Side.BUY, "1", order_id="1")], time.monotonic())
+        await books.publish()
+    desk.watch.hear(an_intent("h1", name))
+    assert desk.watch.unexplained() == ()
+    books.hear([an_order_event(name, Side.BUY, "9", order_id="2")], time.monotonic())
+    await books.publish()
+    assert [each.order_id for each in desk.watch.unexplained()] == ["2"]
+
+
+@pytest.mark.parametrize("still_there", [True, False])
+async def test_an_order_that_is_a_suspicion_when_a_warden_ends_is_found_by_the_next(
+    stores: tuple[GateStore, WardenStore], tmp_path: Path, still_there: bool
+) -> None:
+    _, warden = stores
+    desk, ours = Desk(tmp_path, OutsideAction.REDUCE), a_resting_order("a", Side.BUY, "1")
+    books = await surveyed(desk, warden, ours)
+    asked = asyncio.Event()
+    desk.watch.changed = asked.set
+    books.hear([an_order_event("x", Side.BUY, "1", order_id="2")], time.monotonic())
+    await books.publish()
+    async with looking(desk):
+        await asyncio.wait_for(asked.wait(), 20)
+        await books.publish()
+    last = await warden.last_account("demo")
+    assert last is not None and desk.records == []
+    after, strangers = Desk(tmp_path, OutsideAction.REDUCE), a_resting_order("x", Side.BUY, "1", order_id="2")
+    await surveyed(after, warden, ours, *([strangers] if still_there else []), last=last)
+    async with looking(after):
+        await after.until("reduce main")
+    assert [each.finding.client_order_id for each in after.watch.found] == ["x"]
+
+
+async def test_one_that_the_next_warden_hears_the_record_of_is_the_guards(
+    stores: tuple[GateStore, WardenStore], tmp_path: Path
+) -> None:
+    _, warden = stores
+    desk, ours = Desk(tmp_path, OutsideAction.REDUCE), a_resting_order("a", Side.BUY, "1")
+    books = await surveyed(desk, warden)
+    await books.survey(a_survey(ours), began_us=2, since=time.monotonic())
+    last = await warden.last_account("demo")
+    assert last is not None and [each.client_order_id for each in last.unexplained] == ["a"]
+    after = Desk(tmp_path, OutsideAction.REDUCE)
+    await surveyed(after, warden, ours, last=last)
+    after.watch.hear(an_intent("r1", "a"))
+    assert after.watch.unexplained() == ()

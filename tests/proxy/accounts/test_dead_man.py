@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -16,10 +16,11 @@ import pytest
 from proxy.accounts import dead_man
 from proxy.accounts.dead_man import DeadMan
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
-from proxy.store import warden_store
+from proxy.store import timers
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
-from proxy.store.timers import DeadManTimer
+from proxy.store.leases import LeaseStore
+from proxy.store.timers import DeadManTimer, TimersFound
 from proxy.store.warden_store import WardenStore
 from rules.account import OpenOrder
 from rules.model import Side
@@ -63,14 +64,44 @@ class Venue:
             raise self.trouble
 
 
+class Clocked(WardenStore):
+    """The real store, whose clock a test can set: what is timed there, and by what was heard of it, moves the other
+    way."""
+
+    def __init__(self, url: str, desk: str) -> None:
+        super().__init__(url, desk)
+        self.looks = 0
+        self._later_us = 0
+        self._one_at_a_time = asyncio.Lock()
+
+    async def set_clock(self, later_s: float) -> None:
+        """On by so many seconds, or back."""
+        later_us = round(later_s * 1_000_000)
+        async with self._one_at_a_time:
+            self._later_us += later_us
+            for key in (self._keys.timers("main"), self._keys.running_timers("main")):
+                for field, text in (await self._redis.hgetall(key)).items():
+                    moment_us, bar, countdown_us = text.partition("|")
+                    await self._redis.hset(key, field, f"{int(moment_us) - later_us}{bar}{countdown_us}")
+
+    async def take_timers(
+        self, account: str, *, held: Iterable[DeadManTimer], most: int, last_us: int = 0, away: bool = False
+    ) -> TimersFound:
+        async with self._one_at_a_time:
+            last_us -= self._later_us if last_us else 0
+            found = await super().take_timers(account, held=held, most=most, last_us=last_us, away=away)
+            self.looks += 1
+            return replace(found, now_us=found.now_us + self._later_us)
+
+
 class Guard:
     """A gate that arms, and a warden that runs what it armed, on one store."""
 
     def __init__(self, url: str, venue: Venue) -> None:
         self.venue = venue
-        desk = f"desk{next(_numbers)}"
-        self.gate = GateStore(url, desk, timeout_s=2.0)
-        self.store = WardenStore(url, desk)
+        self.url, self.desk = url, f"desk{next(_numbers)}"
+        self.gate = GateStore(url, self.desk, timeout_s=2.0)
+        self.store = Clocked(url, self.desk)
         self.records: list[dict[str, Any]] = []
         self.surveys = 0
 
@@ -86,6 +117,23 @@ class Guard:
 
     async def arm(self, timer: DeadManTimer, countdown_ms: int = 1) -> None:
         await self.gate.set_timer("main", timer, countdown_ms)
+
+    async def stands(self, timer: DeadManTimer, left_s: float, countdown_s: float | None) -> None:
+        """It has been armed a while ago; without a countdown, by an earlier version."""
+        due_us = await self.store.now_us() + round(left_s * 1_000_000)
+        text = str(due_us) if countdown_s is None else f"{due_us}|{round(countdown_s * 1_000_000)}"
+        await self.store._redis.hset(self.store._keys.timers("main"), timer.field, text)
+
+    async def left_s(self, timer: DeadManTimer) -> float:
+        """Until it runs out."""
+        text = await self.store._redis.hget(self.store._keys.timers("main"), timer.field)
+        assert text is not None
+        return (int(text.partition("|")[0]) - await self.store.now_us()) / 1_000_000
+
+    async def looked(self) -> None:
+        """Twice, and the second time after all that was done until now."""
+        seen = self.store.looks
+        await until(lambda: self.store.looks >= seen + 2)
 
     async def until_finished(self, timer: DeadManTimer) -> None:
         """Nobody has it, and nobody would be given it."""
@@ -104,8 +152,11 @@ class Guard:
         self.surveys += 1
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.dead_man().run())
+    async def watched(self, *, away: bool = False) -> AsyncIterator[None]:
+        warden = self.dead_man()
+        if away:
+            warden.store_was_away()
+        task = asyncio.create_task(warden.run())
         try:
             yield
             assert not task.done(), task
@@ -159,7 +210,7 @@ async def test_it_is_tried_until_the_venue_has_done_it(guard: Guard, when: str, 
 
 
 async def test_a_warden_that_dies_halfway_leaves_it_to_the_next(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warden_store, "LEASE_S", 0.05)
+    monkeypatch.setattr(timers, "LEASE_S", 0.05)
     guard.venue.stands_still = True
     async with guard.watched():
         await guard.arm(ADA)
@@ -212,3 +263,128 @@ async def test_more_timers_than_run_at_once_wait_their_turn(guard: Guard, monkey
     async with guard.watched():
         await until(lambda: sorted(guard.done()) == ["ada", "bob"])
     assert guard.venue.names == ["web"]
+
+
+async def test_a_clock_that_is_put_back_lets_no_timer_run_for_longer_than_its_countdown(guard: Guard) -> None:
+    async with guard.watched():
+        await guard.arm(ADA, 300)
+        await guard.store.set_clock(-600)
+        await until(lambda: guard.done() == ["ada"])
+
+
+async def test_a_clock_that_was_put_back_while_no_warden_ran_is_seen_by_the_next(guard: Guard) -> None:
+    await guard.stands(ADA, left_s=600, countdown_s=60)
+    async with guard.watched():
+        await guard.looked()
+        assert 50 < await guard.left_s(ADA) <= 60
+
+
+async def test_a_clock_that_went_on_takes_no_order_of_a_bot_that_lives(
+    guard: Guard, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with guard.watched():
+        await guard.stands(ADA, left_s=40, countdown_s=60)
+        await guard.looked()
+        await guard.store.set_clock(120)
+        await guard.looked()
+        assert 30 < await guard.left_s(ADA) < 42, "as much as before"
+    assert guard.records == []
+    assert "dead-man timers of main run on (1): " in caplog.text
+
+
+async def test_one_that_was_nearly_over_has_ten_seconds_after_that(guard: Guard) -> None:
+    async with guard.watched():
+        await guard.stands(ADA, left_s=3, countdown_s=60)
+        await guard.looked()
+        await guard.store.set_clock(120)
+        await guard.looked()
+        assert 5 < await guard.left_s(ADA) <= 10
+    assert guard.records == []
+
+
+async def test_a_bot_that_died_meanwhile_loses_its_orders_after_a_countdown_at_most(guard: Guard) -> None:
+    async with guard.watched():
+        await guard.stands(ADA, left_s=0.3, countdown_s=0.3)
+        await guard.looked()
+        await guard.store.set_clock(120)
+        await until(lambda: guard.done() == ["ada"])
+
+
+async def test_a_look_that_is_a_little_late_is_held_against_a_bot(guard: Guard) -> None:
+    async with guard.watched():
+        await guard.stands(ADA, left_s=1.5, countdown_s=60)
+        await guard.looked()
+        await guard.store.set_clock(1.5)
+        await until(lambda: guard.done() == ["ada"], within_s=5)
+
+
+async def test_a_clock_that_goes_on_forgives_nothing_that_had_run_out_before(guard: Guard) -> None:
+    guard.venue.stands_still = True
+    async with guard.watched():
+        await guard.arm(ADA)
+        await until(lambda: bool(guard.venue.asked))
+        await guard.stands(ADA, left_s=-1, countdown_s=60)
+        await guard.looked()
+        await guard.store.set_clock(120)
+        await guard.looked()
+        assert await guard.left_s(ADA) < -1, "it waits for the run under way"
+
+
+async def test_where_no_bot_could_arm_its_timer_all_run_for_one_more_countdown(guard: Guard) -> None:
+    await guard.stands(ADA, left_s=-5, countdown_s=60)
+    async with guard.watched(away=True):
+        await guard.looked()
+        assert 50 < await guard.left_s(ADA) <= 60, "once"
+        await guard.stands(ADA, left_s=0, countdown_s=60)
+        await until(lambda: guard.done() == ["ada"])
+
+
+async def test_that_no_bot_could_arm_its_timer_is_remembered_until_the_store_answers(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = guard.store.take_timers
+    refused: list[str] = []
+
+    async def silent_at_first(*asked: Any, **how: Any) -> TimersFound:
+        if not refused:
+            refused.append("once")
+            raise ConnectionError
+        return await take(*asked, **how)
+
+    monkeypatch.setattr(guard.store, "take_timers", silent_at_first)
+    await guard.stands(ADA, left_s=-5, countdown_s=60)
+    async with guard.watched(away=True):
+        await guard.looked()
+        assert 50 < await guard.left_s(ADA) <= 60
+    assert guard.records == []
+
+
+async def test_one_that_is_told_to_run_out_now_does_whatever_the_store_did(guard: Guard) -> None:
+    leases = LeaseStore(guard.url, guard.desk, "")
+    await leases.run_out("main", [ADA])
+    await leases.aclose()
+    async with guard.watched(away=True):
+        await until(lambda: guard.done() == ["ada"])
+
+
+async def test_those_that_an_earlier_version_armed_run_out_when_it_said(guard: Guard) -> None:
+    await guard.stands(ADA, left_s=-1, countdown_s=None)
+    await guard.stands(BOB, left_s=60, countdown_s=None)
+    async with guard.watched():
+        await until(lambda: guard.done() == ["ada"])
+        await guard.looked()
+        assert 50 < await guard.left_s(BOB) <= 60
+
+
+async def test_a_warden_that_died_before_the_clock_was_put_back_keeps_no_timer_from_the_next(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timers, "LEASE_S", 0.05)
+    guard.venue.stands_still = True
+    async with guard.watched():
+        await guard.arm(ADA)
+        await until(lambda: guard.venue.asked == ["list BTCUSDT"])
+    guard.venue.stands_still = False
+    await guard.store.set_clock(-600)
+    async with guard.watched():
+        await until(lambda: guard.done() == ["ada"])

@@ -464,3 +464,49 @@ def test_an_order_with_a_hold_uses_its_name_up(watched: Watched) -> None:
     watched.forwarded(an_order("a")).saw(an_order_event("a", BUY, "1"), known=True)
     watched.saw(an_order_event("a", BUY, "9", order_id="2"))
     assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def resting(watched: Watched, client_order_id: str, order_id: str) -> tuple[str, str, bool]:
+    """A survey shows it; what it is known by."""
+    order = a_resting_order(client_order_id, BUY, "1", order_id=order_id)
+    watched.detector.surveyed([order], watched.at)
+    return order.symbol, order.order_id, False
+
+
+@pytest.mark.parametrize("shown_by", ["its event", "a survey", "a survey, long before"])
+def test_the_name_of_an_order_that_its_hold_proved_is_used_up_by_what_is_heard_of_it_late(
+    watched: Watched, shown_by: str
+) -> None:
+    """Its event, or a survey, mostly comes before the warden hears what the gate wrote ahead."""
+    if shown_by == "its event":
+        watched.saw(an_order_event("a", BUY, "1", order_id="1"), known=True)
+        watched.detector.own(("BTCUSDT", "1", False), "a", watched.at)
+    else:
+        key = resting(watched, "a", "1")
+        if shown_by == "a survey, long before":
+            watched.later(GRACE_S).found()  # It is a finding already, and no suspicion any more.
+        watched.detector.own(key, "a", watched.at)
+    watched.forwarded(an_order("a")).later(3600.0)
+    watched.saw(an_order_event("a", BUY, "9", order_id="2"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_what_is_heard_late_of_an_order_that_its_hold_proved_clears_no_stranger_of_its_name(watched: Watched) -> None:
+    watched.saw(an_order_event("a", BUY, "1", order_id="1"), known=True)
+    watched.saw(an_order_event("a", BUY, "9", order_id="2")).forwarded(an_order("a"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_of_two_orders_of_a_name_a_record_that_comes_late_explains_one(watched: Watched) -> None:
+    for order_id in ("1", "2"):
+        watched.saw(an_order_event("a", BUY, "1", order_id=order_id), a_fill("a", BUY, "1", order_id=order_id))
+    watched.forwarded(an_order("a"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT"), (Activity.FILL, "BTCUSDT")]
+
+
+def test_an_order_of_a_name_that_a_hold_proved_before_is_the_guards_own_once_all_of_before_is_heard(
+    watched: Watched,
+) -> None:
+    watched.saw(an_order_event("a", BUY, "1", order_id="1"), known=True).later(1.0).found()
+    watched.forwarded(an_order("a")).saw(an_order_event("a", BUY, "1", order_id="2"))
+    assert watched.found_in_the_end() == []

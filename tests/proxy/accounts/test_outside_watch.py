@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,10 +20,11 @@ from proxy.accounts import funding_watch, outside, outside_watch, settling
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.shares import Shares
+from proxy.audit import scribe as scribe_module
 from proxy.audit.journal import Journal, journal_files
 from proxy.exchange.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueUnavailable
-from rules.account import Account, OpenOrder, Position
+from rules.account import Account, HeldOrder, Hold, HoldStatus, OpenOrder, Position
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.outside import OutsideAction
 from tests.proxy.accounts.builders import (
@@ -36,6 +38,7 @@ from tests.proxy.accounts.builders import (
     an_algo_event,
     an_order_event,
 )
+from tests.proxy.audit.test_scribe import a_warden_s
 from tests.rules.builders import NOW
 from tests.support.waiting import until
 
@@ -209,12 +212,14 @@ async def test_an_order_that_only_a_gates_journal_knows_is_the_guards(tmp_path: 
     journal = Journal(tmp_path)
     decided = {
         "kind": "decision",
+        "id": "r1",
         "at": NOW.isoformat(),
         "commands": [{"type": "PlaceOrder", "client_order_id": "a/1"}],
     }
     journal.append(decided | {"decisions": [{"verdict": "ALLOW"}]}, durable=False)
     journal.append(
-        decided | {"decisions": [{"verdict": "DENY"}], "commands": [{"client_order_id": "b/1"}]}, durable=False
+        decided | {"id": "r2", "decisions": [{"verdict": "DENY"}], "commands": [{"client_order_id": "b/1"}]},
+        durable=False,
     )
     journal.close()
     async with running(tmp_path) as desk:
@@ -225,10 +230,13 @@ async def test_an_order_that_only_a_gates_journal_knows_is_the_guards(tmp_path: 
         await desk.until("outside.activity")
 
 
-def decided(data_dir: Path, *commands: dict[str, Any], ago_s: float = 0.0, verdict: str = "ALLOW") -> None:
+def decided(
+    data_dir: Path, *commands: dict[str, Any], ago_s: float = 0.0, verdict: str = "ALLOW", request_id: str = "r0"
+) -> None:
     """A gate of this machine wrote these commands down, so long before ``NOW``, and no store has heard of them."""
     journal = Journal(data_dir)
-    record = {"kind": "decision", "at": (NOW - timedelta(seconds=ago_s)).isoformat(), "commands": list(commands)}
+    at = (NOW - timedelta(seconds=ago_s)).isoformat()
+    record = {"kind": "decision", "id": request_id, "at": at, "commands": list(commands)}
     journal.append(record | {"decisions": [{"verdict": verdict}] * len(commands)}, durable=False)
     journal.close()
 
@@ -308,6 +316,83 @@ async def test_a_busy_gates_journal_is_read_as_far_back_as_a_decision_explains_a
         desk.watch.saw(an_order_event("a/1", SELL, "1"), known=False)
         await desk.rest()
         assert desk.records == []
+
+
+async def test_a_decision_in_a_journal_explains_one_order_of_its_name(tmp_path: Path) -> None:
+    decided(tmp_path, A_PLACE)
+    async with running(tmp_path) as desk:
+        desk.watch.saw(an_order_event("a/1", BUY, "1", order_id="1"), known=False)
+        await desk.rest()
+        assert desk.records == []
+        desk.watch.hear({"kind": "intent", "id": "r0", "commands": [A_PLACE]})
+        desk.watch.saw(an_order_event("a/1", BUY, "9", order_id="2"), known=False)
+        await desk.until("outside.activity")
+
+
+async def test_one_that_was_heard_of_explains_none_from_a_journal(tmp_path: Path) -> None:
+    decided(tmp_path, A_PLACE)
+    async with running(tmp_path) as desk:
+        desk.watch.hear({"kind": "intent", "id": "r0", "commands": [A_PLACE]})
+        desk.watch.saw(an_order_event("a/1", BUY, "1", order_id="1"), known=False)
+        desk.watch.saw(an_order_event("a/1", BUY, "9", order_id="2"), known=False)
+        await desk.until("outside.activity")
+        assert len(desk.watch.found) == 1
+
+
+async def test_so_does_none_of_a_hold_that_stood_at_the_start(tmp_path: Path) -> None:
+    decided(tmp_path, A_PLACE)
+    held = HeldOrder(
+        symbol="BTCUSDT",
+        side=BUY,
+        position_side=PositionSide.BOTH,
+        quantity=Decimal(1),
+        price=None,
+        client_order_id="a/1",
+    )
+    async with running(tmp_path) as desk:
+        desk.watch.held([Hold(hold_id="r0", bot="a", sequence=1, status=HoldStatus.ACCEPTED, orders=(held,))])
+        desk.watch.saw(an_order_event("a/1", BUY, "1", order_id="1"), known=False)
+        desk.watch.hear({"kind": "intent", "id": "r0", "commands": [A_PLACE]})
+        desk.watch.saw(an_order_event("a/1", BUY, "9", order_id="2"), known=False)
+        await desk.until("outside.activity")
+        assert len(desk.watch.found) == 1
+
+
+async def test_until_an_account_was_surveyed_it_is_looked_back_to_when_the_guard_went(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OutsideAction.ALERT)
+    desk.watch.restore(a_survey(as_of=NOW - timedelta(hours=5)))
+    async with looking(desk):
+        await desk.rest()
+        assert desk.watch.searches_from == NOW - timedelta(hours=5, seconds=60)
+        desk.watch.adopt((), ())
+        await desk.rest()
+        assert desk.watch.searches_from == NOW - timedelta(seconds=60)
+
+
+async def test_after_the_loss_of_a_machine_its_gates_journals_stay_until_they_were_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store comes back without its last second. The journals are in the archive long before anybody looks."""
+    monkeypatch.setattr(scribe_module, "MERGE_EVERY_S", 0.005)
+    decided(tmp_path, A_PLACE, ago_s=18_000)
+    (written,) = journal_files(tmp_path)
+    path = written.rename(written.with_name("gate-4194305-1-a.jsonl"))  # No process has such a number.
+    os.utime(path, (NOW.timestamp() - 18_000,) * 2)
+    scribe = a_warden_s(tmp_path)
+    await scribe.open()
+    desk = Desk(tmp_path, OutsideAction.ALERT)
+    desk.watch.restore(a_survey(as_of=NOW - timedelta(hours=5)))
+    scribe.searched_from = lambda: desk.watch.searches_from
+    merging = asyncio.create_task(scribe.merge_journals())
+    await asyncio.sleep(0.5)
+    desk.watch.adopt((), (a_resting_order("a/1", SELL, "1"),))
+    async with looking(desk):
+        await desk.rest()
+        assert (desk.records, desk.watch.unexplained()) == ([], ())
+        await until(lambda: not path.exists())
+    merging.cancel()
+    await asyncio.gather(merging, return_exceptions=True)
+    scribe.close()
 
 
 async def test_what_an_order_filled_while_the_stream_was_down_goes_to_its_owner(tmp_path: Path) -> None:
@@ -625,6 +710,7 @@ async def test_an_order_of_the_last_second_before_the_guard_went_is_found_in_the
     """However long ago that is: the store may have lost that second, its hold and its place in the document."""
     decided = {
         "kind": "decision",
+        "id": "r3",
         "at": (NOW - timedelta(hours=5)).isoformat(),
         "commands": [{"type": "PlaceOrder", "client_order_id": "ann/3"}],
         "decisions": [{"verdict": "ALLOW"}],

@@ -4,10 +4,11 @@ import os
 import resource
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proxy.audit.journal import SEGMENT_BYTES_MAX, Journal, JournalFailed, is_written, journal_files
+from proxy.audit.journal import SEGMENT_BYTES_MAX, Journal, JournalFailed, is_sought, is_written, journal_files
 from proxy.store.codec import load
 
 
@@ -125,3 +126,18 @@ def test_the_files_of_a_dead_gate_are_written_no_more(tmp_path):
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     path = tmp_path / f"gate-{gone.stdout.strip()}-1-a.jsonl"
     assert not is_written(path, [path])
+
+
+@pytest.mark.parametrize("name", ["gate-old-1-a.jsonl", "gate-99999999999999999999-1-a.jsonl", "gate-.jsonl"])
+def test_what_no_gate_named_so_is_kept(tmp_path, name):
+    path = tmp_path / name
+    assert is_written(path, [path])
+
+
+def test_a_journal_is_sought_that_was_written_since(tmp_path):
+    path = tmp_path / "gate-1-1-a.jsonl"
+    assert not is_sought(path, datetime.now(UTC))
+    path.write_bytes(b"{}\n")
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    assert is_sought(path, written - timedelta(seconds=1))
+    assert not is_sought(path, written + timedelta(seconds=1))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from proxy.audit import scribe as scribe_module
 from proxy.audit.archive import Archive
 from proxy.audit.checkpoint import Checkpoint
 from proxy.audit.documents import ArchiveSource
+from proxy.audit.drain import fully_merged
 from proxy.audit.entry import ReadRecord
 from proxy.audit.place import ArchivePlace, ArchiveUnavailable, archive_place
 from proxy.audit.reader import ArchiveReader
@@ -342,6 +343,9 @@ class FullStream:
         await asyncio.sleep(0)
         return [each for each in self.held if int(each[0][:-2]) > int(after[:-2])][:10]
 
+    async def stands(self, stream_id: str) -> bool:
+        return stream_id in dict(self.held)
+
     async def trim_audit(self, through: str) -> None:
         self.held = [each for each in self.held if int(each[0][:-2]) > int(through[:-2])]
 
@@ -494,3 +498,75 @@ async def test_the_trouble_is_over_with_the_first_batch_that_is_taken_although_m
     assert scribe.trouble == "" and stream.held, "it has not caught up"
     draining.cancel()
     await asyncio.gather(draining, return_exceptions=True)
+
+
+async def test_after_a_failover_to_a_store_whose_clock_lags_nothing_passes_for_heard_that_was_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The new one lost what was heard last, and numbers lower what gates write to it."""
+    monkeypatch.setattr(scribe_module, "HEAR_ON_EVERY_S", 0.01)
+    stream, disk = FullStream(3), FullDisk()
+    stream.held = [(f"{n}-0", dump({"n": n}).decode()) for n in (20, 21, 22)]
+    scribe = a_scribe(stream)
+    heard: list[int] = []
+
+    async def hear(records: Sequence[Mapping[str, Any]]) -> None:
+        heard.extend(record["n"] for record in records)
+
+    async with drained(scribe, disk, hear):
+        await until(lambda: bool(scribe.trouble) and len(heard) == 3)
+        await asyncio.sleep(0.1)
+        stream.held = [("10-0", dump({"n": 10}).decode())]
+        written = time.monotonic()
+        await until(lambda: scribe.heard > written)
+        assert heard == [20, 21, 22, 10]
+
+
+def a_dead_gates(data_dir: Path, name: str, identity: str) -> Path:
+    """A journal of this name, with one record. No process has a number above four million."""
+    path = data_dir / "journal" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(dump(AN_EVENT | {"id": identity}) + b"\n")
+    return path
+
+
+@asynccontextmanager
+async def merging(scribe: Scribe) -> AsyncIterator[None]:
+    """The scribe at work on the journals."""
+    await scribe.open()
+    loop = asyncio.create_task(scribe.merge_journals())
+    yield
+    assert not loop.done(), loop
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+    scribe.close()
+
+
+async def test_a_journal_that_cannot_be_read_and_a_persons_copy_of_one_keep_no_other_from_being_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scribe_module, "MERGE_EVERY_S", 0.01)
+    scribe = a_warden_s(tmp_path)
+    merged = a_dead_gates(tmp_path, "gate-4194306-1-a.jsonl", "1")
+    copy = a_dead_gates(tmp_path, "gate-old-1-a.jsonl", "2")
+    (tmp_path / "journal" / "gate-4194305-1-a.jsonl").mkdir()
+    async with merging(scribe):
+        await until(lambda: not merged.exists())
+        await until(lambda: fully_merged(scribe._opened, copy))
+        await asyncio.sleep(0.1)
+    assert copy.exists() and archived(tmp_path) == {"1", "2"}
+    assert "the journal gate-4194305-1-a.jsonl cannot be merged" in caplog.text
+
+
+async def test_a_journal_goes_when_it_is_looked_into_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scribe_module, "MERGE_EVERY_S", 0.01)
+    scribe, path = a_warden_s(tmp_path), a_dead_gates(tmp_path, "gate-4194305-1-a.jsonl", "1")
+    searched_from = [datetime.fromtimestamp(path.stat().st_mtime, UTC)]
+    scribe.searched_from = lambda: searched_from[0]
+    async with merging(scribe):
+        await until(lambda: fully_merged(scribe._opened, path))
+        await asyncio.sleep(0.1)
+        assert path.exists()
+        searched_from[0] += timedelta(seconds=1)
+        await until(lambda: not path.exists())
+    assert archived(tmp_path) == {"1"}

@@ -173,7 +173,9 @@ def test_a_question_that_cannot_be_asked_is_neither_yes_nor_no(
 
 
 def test_the_guards_own_machine_lists_and_shows_them(guard: Path, run: Run) -> None:
-    assert run("list", data_dir=guard) == (0, "", "")
+    nothing = f"there is no certificate in {guard / 'certificates'} yet: the first kill leaves one\n"
+    assert run("list", data_dir=guard) == (0, nothing, "")
+    assert run("list", "--json", data_dir=guard) == (0, "[]\n", "")
     a_certificate(guard)
     code, stdout, _ = run("list", "--json", data_dir=guard)
     rows = json.loads(stdout)

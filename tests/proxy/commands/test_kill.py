@@ -396,7 +396,7 @@ async def test_an_interruption_ends_the_waiting_and_leaves_no_kill_under_way_in_
         code, stdout, _ = await asyncio.to_thread(press, data_dir, "--json", settings=settings)
         assert code == OK and await exchange.flat("main")
     report = json.loads(stdout)
-    assert report["flat"] and report["in_flight"] == {"known": False, "sent": []}
+    assert report["flat"] and report["in_flight"] == {"known": False, "sent": [], "server": ""}
     assert runs == [True, False]
 
 

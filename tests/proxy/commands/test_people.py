@@ -61,3 +61,24 @@ def test_a_damaged_file_is_said_and_left_alone(tmp_path: Path, capsys: pytest.Ca
     PeopleFile(tmp_path).path.write_bytes(b"{}")
     assert "cannot be read" in people(capsys, tmp_path, "invite", "Eve", "--role", "admin", code=2)
     assert PeopleFile(tmp_path).path.read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("invite", "Eve", "--role", "admin"),
+        ("role", "Vic", "risk"),
+        ("disable", "Vic"),
+        ("enable", "Vic"),
+        ("reset", "Vic"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_nobody_is_changed_where_there_is_no_guard_and_none_is_begun_there(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt folder: a link would be printed by which nobody comes in."""
+    misspelt = tmp_path / "gaurd"
+    said = people(capsys, misspelt, *words, code=2)
+    assert said == f"perpguard people: there is no guard in {misspelt}: `perpguard init` begins one there\n"
+    assert not misspelt.exists()

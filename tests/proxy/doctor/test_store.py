@@ -14,6 +14,7 @@ from proxy.doctor.finding import Level
 from proxy.doctor.store import look_at_store
 from proxy.settings import Settings
 from proxy.store.embedded import EmbeddedStore
+from tests.support.waiting import until
 
 MIB = 1 << 20
 
@@ -54,3 +55,14 @@ def test_each_mistake_is_found_and_nothing_else(url: str, name: str) -> None:
     with redis.Redis.from_url(url) as client:
         make(client)
     assert looked(url) == wanted
+
+
+def test_a_primary_that_goes_on_without_its_replicas_is_found(url: str) -> None:
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        replica = client.connection_pool.get_connection()
+        replica.send_command("PSYNC", "?", "-1")  # From now on that connection is one.
+        asyncio.run(until(lambda: client.info("replication")["connected_slaves"] == 1))
+        assert looked(url) == {"store replicas": Level.WARN}
+        client.config_set("min-replicas-to-write", 1)
+        assert looked(url) == {}
+        replica.disconnect()

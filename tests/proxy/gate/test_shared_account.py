@@ -303,7 +303,7 @@ async def ran_out(desk: Desk, count: int) -> set[DeadManTimer]:
     given: set[DeadManTimer] = set()
     async with asyncio.timeout(10):
         while len(given) < count:
-            given.update(await desk.warden.take_timers("demo", held=given, most=9))
+            given.update((await desk.warden.take_timers("demo", held=given, most=9)).taken)
             await asyncio.sleep(0.005)
     return given
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy.store.gates import GateWord
+from proxy.store.telling import ToldHolds
 from proxy.store.trouble import StoreUnavailable
 from proxy.store.warden_store import AgedHold
 from rules.model import TradingState
@@ -15,7 +16,8 @@ from rules.model import TradingState
 
 @dataclass
 class SimulatedStore:
-    """``delay_s`` is the longest way to it, and back. What is in ``away`` is not answered."""
+    """``delay_s`` is the longest way to it, and back. What is in ``away`` is not answered. ``filled`` is the server
+    that a warden has filled."""
 
     chance: random.Random
     delay_s: float = 0.003
@@ -23,6 +25,8 @@ class SimulatedStore:
     words: dict[str, tuple[int, float]] = field(default_factory=dict)
     under_way: dict[str, tuple[AgedHold, ...]] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
+    server: str = "first"
+    filled: str = "first"
 
     async def _way(self, who: str) -> None:
         await asyncio.sleep(self.chance.uniform(0, self.delay_s))
@@ -54,11 +58,24 @@ class SimulatedStore:
         await self._way("warden")
         return self.under_way.get(account, ())
 
+    async def told_holds(self, accounts: Sequence[str]) -> ToldHolds:
+        await self._way("warden")
+        holds = tuple((account, aged.hold) for account in accounts for aged in self.under_way.get(account, ()))
+        return ToldHolds(self.server, self.server == self.filled, holds)
+
+    def fail_over(self, *, filled: bool) -> None:
+        """Another server takes its place, and lacks the holds; ``filled`` where a warden has gone through it since."""
+        self.server = "second"
+        if filled:
+            self.filled = self.server
+        self.under_way.clear()
+
     def wipe(self) -> None:
         """It lost everything."""
         self.fields.clear()
         self.words.clear()
         self.under_way.clear()
+        self.filled = ""
 
 
 class Ear:

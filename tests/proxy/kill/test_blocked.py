@@ -420,6 +420,28 @@ def test_f01_what_nobody_can_list_is_waited_for_until_its_time_has_passed(tmp_pa
     in_virtual_time(one())
 
 
+@pytest.mark.parametrize("lost", ["before the press", "after it", "after it, and filled since"])
+def test_f18_what_the_store_lost_of_the_wire_is_waited_for_until_its_time_has_passed(tmp_path: Path, lost: str) -> None:
+    async def one() -> None:
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        main, other = two_accounts()
+        desk = a_desk(tmp_path, store, main, other, events=events)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        if lost == "before the press":
+            store.fail_over(filled=False)
+        blocked = await press(desk, DESK)
+        assert blocked.in_flight.known is (lost != "before the press")
+        await asyncio.sleep(1)
+        if lost != "before the press":
+            store.fail_over(filled=lost == "after it, and filled since")
+        await asyncio.sleep(10)
+        main.positions["BTCUSDT", PositionSide.BOTH] = Decimal("0.3")
+        await desk.runs.join()
+        assert main.flat and events[-1][0] == "kill.flat", "what came after the last reading stayed open"
+
+    in_virtual_time(one())
+
+
 def slow_down(venue: SimulatedVenue, by_s: float) -> None:
     """Every reading of it takes longer."""
     survey = venue.survey

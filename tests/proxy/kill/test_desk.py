@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -36,7 +36,8 @@ from proxy.kill.tries import PURSUER, SHOWN_AGAIN
 from proxy.kill.truths import Stopped
 from proxy.store.epoch import Epoch, EpochFile
 from proxy.store.fence import DESK, Fence, Scope
-from proxy.store.warden_store import AgedHold, WardenStore
+from proxy.store.telling import ToldHolds
+from proxy.store.warden_store import WardenStore
 from rules.account import HoldStatus
 from rules.kill.events import Phase, Resumed
 from rules.kill.legs import OpenLeg
@@ -115,13 +116,13 @@ def test_f19_a_press_on_a_disk_that_cannot_be_written_closes_all_the_same_and_sa
 def test_no_press_is_lost_over_a_hold_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(account: str) -> tuple[AgedHold, ...]:
+    async def broken(accounts: Sequence[str]) -> ToldHolds:
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
     async def one() -> None:
         Fence.initialise(tmp_path)
         venue, store = SimulatedVenue(3, fault_share=0), SimulatedStore(random.Random(1))
-        monkeypatch.setattr(store, "holds", broken)
+        monkeypatch.setattr(store, "told_holds", broken)
         desk = a_desk(tmp_path, store, venue)
         blocked = await desk.press(MAIN, "ann", "stop")
         assert blocked.latched and not blocked.in_flight.known

@@ -24,6 +24,7 @@ from proxy.kill.late import CalledOff, kill_followed
 from proxy.kill.press import Press
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.telling import ToldHolds
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.account import HoldStatus
 from rules.kill.events import Phase
@@ -72,13 +73,15 @@ class World:
         return len([*job_history(self.data_dir, account)])
 
 
-@pytest.mark.parametrize("store", ["answers", "is away", "is none"])
+@pytest.mark.parametrize("store", ["answers", "is away", "is none", "has lost it"])
 def test_what_arrives_when_all_was_read_as_flat_is_closed(tmp_path: Path, store: str) -> None:
     async def one() -> None:
         world = World(tmp_path)
         world.holds(HoldStatus.UNKNOWN)
         if store == "is away":
             world.store.away.add("warden")
+        if store == "has lost it":
+            world.store.fail_over(filled=False)
         late = asyncio.create_task(world.arrives(11))
         report = await world.press(has_store=store != "is none")
         await late
@@ -90,6 +93,29 @@ def test_what_arrives_when_all_was_read_as_flat_is_closed(tmp_path: Path, store:
         assert "read as flat; waiting at most" in waits
         assert again == [f"{each} is made flat once more: what was in flight is over" for each in asked_of]
         assert ("a request of " in waits) is (store == "answers")
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_what_a_failover_lost_after_the_press_is_not_over(tmp_path: Path, filled: bool) -> None:
+    """Nor where a warden has gone through all that the other server has since."""
+
+    async def one() -> None:
+        world = World(tmp_path)
+        world.holds(HoldStatus.UNKNOWN)
+
+        async def fails_over() -> None:
+            await asyncio.sleep(1)
+            world.store.fail_over(filled=filled)
+
+        late, failing = asyncio.create_task(world.arrives(11)), asyncio.create_task(fails_over())
+        report = await world.press()
+        await asyncio.gather(late, failing)
+        assert report.phase is Phase.FLAT and world.main.flat, "what came after the last reading stayed open"
+        assert report.in_flight is not None
+        assert [each.became for each in report.in_flight.sent] == ["its time has passed"]
+        assert [world.jobs(each) for each in ("main", "other")] == [2, 1]
 
     in_virtual_time(one())
 
@@ -286,10 +312,10 @@ def test_a_bug_in_the_following_loses_no_answer(tmp_path: Path, monkeypatch: pyt
     async def one() -> None:
         world = World(tmp_path)
 
-        async def broken(account: str) -> tuple[AgedHold, ...]:
-            raise UnicodeError(account)
+        async def broken(accounts: Sequence[str]) -> ToldHolds:
+            raise UnicodeError(accounts)
 
-        monkeypatch.setattr(world.store, "holds", broken)
+        monkeypatch.setattr(world.store, "told_holds", broken)
         report = await world.press()
         assert report.phase is Phase.FLAT and report.in_flight is not None and not report.in_flight.known
 

@@ -150,3 +150,11 @@ def test_nothing_is_signed_for_a_scope_that_is_none(tmp_path: Path, scope: str) 
     code, out, err = spoken(*words, scope)
     assert (code, out) == (2, "") and err.startswith("perpguard command: ")
     assert json.loads(spoken(*words, "bot:grid")[1])["scope"] == "bot:grid"
+
+
+@pytest.mark.parametrize(
+    "words", [("key",), ("sign", "--by", "ann", "--reason", "a drill of ours", "--key")], ids=" ".join
+)
+def test_a_key_s_file_that_is_out_of_reach_is_named_without_a_number(tmp_path: Path, words: tuple[str, ...]) -> None:
+    nowhere = str(tmp_path / "nowhere" / "ann.key")
+    assert spoken(*words, nowhere) == (2, "", f"perpguard command: {nowhere}: No such file or directory\n")

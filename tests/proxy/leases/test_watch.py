@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ import redis
 
 from proxy.exchange.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.leases import watch
-from proxy.leases.watch import STOOD_STILL_S, LeaseWatch
+from proxy.leases.watch import LeaseWatch
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
+from proxy.store.grace import STOOD_STILL_S
 from proxy.store.keys import Keys
 from proxy.store.leases import LeaseRequest, Leases, LeaseStore
 from proxy.store.ownership import DeskTaken
@@ -24,6 +27,7 @@ from proxy.store.trouble import KeyDisabled, RequestReplayed
 from rules.account import Account, OpenOrder
 from rules.kill.settings import Lease
 from rules.model import OrderType, Side
+from tests.proxy.store.failover import Moved, demote
 from tests.rules.builders import an_account, an_open_order
 
 OURS, THEIRS = "0a" * 16, "0b" * 16
@@ -468,3 +472,31 @@ async def test_a_look_that_waits_for_the_venue_keeps_nobody_elses_lease_alive(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert ("cancel", "a") in desk.did
+
+
+async def test_a_bot_that_renews_at_the_new_server_is_not_judged_by_the_one_that_became_a_replica(
+    tmp_path: Path,
+) -> None:
+    with (
+        EmbeddedStore(tmp_path / "old") as old,
+        EmbeddedStore(tmp_path / "new") as new,
+        Moved(tmp_path / "address") as moved,
+    ):
+        moved.to(old)
+        desk = Desk(moved.url, "moved")
+        await desk.heard(20)
+        await desk.after(1)
+        await desk.gate.aclose()
+        await demote(old)
+        moved.to(new)
+        desk.gate = GateStore(moved.url, desk.name, timeout_s=2.0)
+        await desk.heard(60)
+        for _ in range(16):
+            try:
+                await desk.after(WATCHED_S)
+            except STORE_TROUBLE:
+                desk.watch.store_was_away()  # As its loops say.
+        assert desk.events == []
+        assert [lease.ttl_s for lease in desk.watch.states()] == [60]
+        await desk.store.aclose()
+        await desk.gate.aclose()

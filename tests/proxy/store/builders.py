@@ -66,6 +66,7 @@ async def publish(
     version: int,
     *,
     began_us: int | None = None,
+    began_s: float | None = None,
     symbols: frozenset[str] | None = None,
     resolved: tuple[str, ...] = (),
 ) -> Published:
@@ -73,6 +74,7 @@ async def publish(
     return await warden.publish_account(
         an_account_of(version),
         began_us=await warden.now_us() if began_us is None else began_us,
+        began_s=began_s,
         symbols=symbols,
         resolved=resolved,
         desk="desk",

@@ -1,7 +1,10 @@
 """A survey becomes the account's state, and lets go exactly the holds it has seen."""
 
+import asyncio
+
 import pytest
 
+from proxy.clock import steady_s
 from proxy.store.codec import load
 from proxy.store.warden_store import VERSIONS_LOST_MAX, EpochLost, WardenStore
 from rules.account import HoldStatus
@@ -36,6 +39,26 @@ async def test_a_hold_made_before_and_acknowledged_since_stays(gate, warden):
     await gate.settle("demo", "h1", "ACCEPTED", [])
     await publish(warden, 1, began_us=began)
     assert await names(gate) == ["h1"]
+
+
+@pytest.mark.parametrize("back_s", [1, 600])
+async def test_a_hold_acknowledged_since_stays_where_the_clock_went_back_during_the_survey(gate, warden, back_s):
+    """It showed so much more when the survey began."""
+    began_s, began_us = steady_s(), await warden.now_us() + back_s * 1_000_000
+    await accepted(gate, "h1")
+    assert (await publish(warden, 1, began_us=began_us, began_s=began_s)).released == 0
+    assert await names(gate) == ["h1"]
+
+
+@pytest.mark.parametrize("forward_s", [0, 600])
+async def test_a_hold_acknowledged_before_is_let_go_however_long_the_survey_took(gate, warden, forward_s):
+    """The clock may have gone forward meanwhile."""
+    await accepted(gate, "h1")
+    await asyncio.sleep(0.05)
+    began_s, began_us = steady_s(), await warden.now_us()
+    await asyncio.sleep(0.2)
+    began_s += forward_s
+    assert (await publish(warden, 1, began_us=began_us, began_s=began_s)).released == 1
 
 
 @pytest.mark.parametrize("status", [HoldStatus.PENDING, HoldStatus.UNKNOWN])

@@ -159,6 +159,14 @@ def a_venue(told: Told) -> Any:
     )
 
 
+def an_account(told: Told) -> Any:
+    """One with its keeper and its dead-man timers."""
+    return SimpleNamespace(
+        keeper=SimpleNamespace(distrust_store=lambda: told.said.append("keeper")),
+        timers=SimpleNamespace(store_was_away=lambda: told.said.append("timers")),
+    )
+
+
 async def watched(told: Told, known: str, accounts: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
     """What is said in one look of a warden that filled the server of this run id."""
     filling = a_filling(told, accounts=accounts, venues={"": a_venue(told)})
@@ -171,9 +179,10 @@ async def watched(told: Told, known: str, accounts: Mapping[str, Any] = MappingP
     return told.said
 
 
-async def test_another_server_knows_all_that_orders_are_judged_by_before_gates_ask_it_and_leases_run_on() -> None:
-    said = await watched(Told("second", "first"), "first")
-    assert {"keys", "policy", "instruments", "scores", "leases", "clock"} <= set(said)
+async def test_another_server_knows_what_orders_are_judged_by_before_gates_ask_it_and_bots_have_time() -> None:
+    told = Told("second", "first")
+    said = await watched(told, "first", {"main": an_account(told)})
+    assert {"keys", "policy", "instruments", "scores", "leases", "timers", "clock"} <= set(said)
     assert said.index("filled") == len(said) - 1
 
 
@@ -234,8 +243,8 @@ async def test_a_desk_that_was_another_guards_has_its_bots_leases_run_on_and_its
 ) -> None:
     told = Told("first", "first")
     told.found = TakenOver(from_another=True, dropped=("main",))
-    await a_filling(told)._take_over()
-    assert told.said == ["whose", "leases"]
+    await a_filling(told, accounts={"main": an_account(told)})._take_over()
+    assert told.said == ["whose", "leases", "timers"]
     assert told.traders == [("grid", "main"), ("calm", "other")], (
         "the store forgets what they tried on dropped accounts"
     )
@@ -315,11 +324,12 @@ async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clo
     monkeypatch.setattr(under_way, "UNDER_WAY_MAX_S", 0)
     told = Told("second", filled)
     told.epoch, told.doubted, told.is_empty = epoch, marked, False
-    filling: Any = a_filling(told, accounts={"main": None})
+    filling: Any = a_filling(told, accounts={"main": an_account(told)})
     filling._take_up = told.teller("taken up")
     await asyncio.wait_for(filling.begin(), 5)
     assert told.untimed == ([told.held] if doubted else [])
     assert not doubted or told.said.index("untimed") < told.said.index("epoch")
+    assert ("timers" in told.said) is ("leases" in told.said) is (filled != "second")
 
 
 @pytest.mark.parametrize(
@@ -348,8 +358,7 @@ async def test_what_may_be_under_way_is_waited_out_before_its_times_are_forgotte
 
 async def test_no_account_s_keeper_waits_until_the_store_says_that_it_is_another() -> None:
     told = Told("second", "first")
-    keeper = SimpleNamespace(distrust_store=lambda: told.said.append("keeper"))
-    said = await watched(told, "first", {"main": SimpleNamespace(keeper=keeper)})
+    said = await watched(told, "first", {"main": an_account(told)})
     assert said.index("keeper") < said.index("accounts") < said.index("filled"), "none begins the epoch that goes"
 
 

@@ -27,6 +27,7 @@ from proxy.settings import Settings, SettingsError, VenueSettings
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.ownership import DeskTaken
+from proxy.store.telling import ToldHolds
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import ExchangeKey, Secret
 from proxy.watchdog import hands
@@ -89,8 +90,8 @@ class Store:
     async def record(self, _: object) -> None:
         return
 
-    async def holds(self, _: str) -> tuple[object, ...]:
-        return ()
+    async def told_holds(self, _: object) -> ToldHolds:
+        return ToldHolds("only", True, ())
 
 
 @asynccontextmanager

@@ -1,0 +1,60 @@
+"""The holds of some accounts as one server tells them, with what says whether it may have lost any.
+
+A hold that is gone is over, or was lost with a server, by a failover or a restart. Who acts on its being gone has to
+know which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from proxy.store.desk_store import DeskStore
+from proxy.store.holds import decode_hold
+from rules.account import Hold
+
+
+@dataclass(frozen=True, slots=True)
+class ToldHolds:
+    """Holds, each with its account, as the server of one run id tells them.
+
+    ``whole`` is false where one may be lacking: the server is a replica, it is not the one that a warden has filled,
+    nobody has gone through all of these accounts since it was distrusted, or another version of the guard made one that
+    cannot be read.
+    """
+
+    run_id: str
+    whole: bool
+    holds: tuple[tuple[str, Hold], ...]
+
+
+class Telling(DeskStore):
+    """What the store of one desk says of holds, and whether its word counts."""
+
+    async def told_holds(self, accounts: Sequence[str]) -> ToldHolds:
+        """Every hold of these accounts, read in one step with what says whether any may be lost."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.info("server")
+        pipeline.info("replication")
+        pipeline.mget(self._keys.filled, self._keys.epoch, *map(self._keys.doubted, accounts))
+        for account in accounts:
+            pipeline.hgetall(self._keys.holds(account))
+        server, replication, (filled, epoch, *doubted), *states = await pipeline.execute()
+        run_id, is_replica = str(server["run_id"]), replication["role"] == "slave"
+        found = [
+            (account, _readable(hold_id, state))
+            for account, held in zip(accounts, states, strict=True)
+            for hold_id, state in held.items()
+        ]
+        holds = tuple((account, hold) for account, hold in found if hold is not None)
+        whole = filled == run_id and bool(epoch) and not any(doubted) and not is_replica and len(holds) == len(found)
+        return ToldHolds(run_id, whole, holds)
+
+
+def _readable(hold_id: str, state: str) -> Hold | None:
+    try:
+        return decode_hold(hold_id, state)[0]
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError):
+        return None
