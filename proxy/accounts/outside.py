@@ -269,6 +269,7 @@ class OutsideDetector:
     def _placed(self, key: OrderKey, client_order_id: str, detail: str, known: bool, at: float) -> None:
         """An order stands at the venue; is it ours?"""
         if key in self._known:
+            self._known.put(key, None)  # It may rest for longer than it takes a busy desk to send as many as are kept.
             return
         explanation = forwarded.order(client_order_id)
         first = (Activity.ORDER, key) not in self._suspicions and (Activity.ORDER, key) not in self._reported

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.accounts import outside
 from proxy.accounts.births import Birth
 from proxy.accounts.findings import Activity
 from proxy.accounts.forwarded import SETTINGS_S
@@ -464,6 +465,24 @@ def test_an_order_with_a_hold_uses_its_name_up(watched: Watched) -> None:
     watched.forwarded(an_order("a")).saw(an_order_event("a", BUY, "1"), known=True)
     watched.saw(an_order_event("a", BUY, "9", order_id="2"))
     assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+@pytest.mark.parametrize("is_surveyed", [True, False])
+def test_an_order_that_rests_for_long_stays_the_guards_own_however_many_others_come(
+    monkeypatch: pytest.MonkeyPatch, is_surveyed: bool
+) -> None:
+    monkeypatch.setattr(outside, "ORDERS_MAX", 10)
+    watched = Watched()
+    stop = a_resting_order("stop", SELL, "1", order_id="1")
+    watched.forwarded(an_order("stop")).saw(an_order_event("stop", SELL, "1", order_id="1"))
+    for number in range(2, 40):
+        watched.saw(an_order_event(f"n{number}", BUY, "1", order_id=str(number)), known=True)
+        if is_surveyed:
+            watched.detector.surveyed([stop], watched.at)
+    if not is_surveyed:
+        # In the book it is known still, by which an event of it is told from a stranger's.
+        watched.saw(a_fill("stop", SELL, "1", order_id="1"), known=True)
+    assert watched.found_in_the_end() == []
 
 
 def resting(watched: Watched, client_order_id: str, order_id: str) -> tuple[str, str, bool]:
