@@ -9,6 +9,7 @@ import argparse
 import getpass
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from proxy.clock import utc_now
@@ -62,7 +63,7 @@ def run(args: Arguments) -> int:
 
 
 def _list(args: Arguments) -> tuple[Any, list[str]]:
-    users = PeopleFile(args.settings.data_dir).read().users
+    users = PeopleFile(args.data_dir).read().users
     lines = [f"{user.name}  {user.role}  {user.state}{'' if user.has_code else '  without an app'}" for user in users]
     return [_shown(user) for user in users], [*map(safe, lines)] or ["nobody yet"]
 
@@ -70,14 +71,19 @@ def _list(args: Arguments) -> tuple[Any, list[str]]:
 def _invite(args: Arguments) -> tuple[Any, list[str]]:
     token = secrets.token_urlsafe(32)
     role, digest, by, now = Role(args.role), digest_of(token), _by(), utc_now()
-    people = _change(args, lambda people: changes.with_invited(people, args.name, role, digest=digest, by=by, now=now))
+    people = _change(
+        args.settings.data_dir,
+        lambda people: changes.with_invited(people, args.name, role, digest=digest, by=by, now=now),
+    )
     return _linked(args, people, token)
 
 
 def _reset(args: Arguments) -> tuple[Any, list[str]]:
     token = secrets.token_urlsafe(32)
     digest, by, now = digest_of(token), _by(), utc_now()
-    people = _change(args, lambda people: changes.with_reset(people, args.name, digest=digest, by=by, now=now))
+    people = _change(
+        args.settings.data_dir, lambda people: changes.with_reset(people, args.name, digest=digest, by=by, now=now)
+    )
     return _linked(args, people, token)
 
 
@@ -110,7 +116,7 @@ def _enable(args: Arguments) -> tuple[Any, list[str]]:
 
 
 def _done(args: Arguments, change: Callable[[People], People]) -> tuple[Any, list[str]]:
-    user = _named(args, _change(args, change))
+    user = _named(args, _change(args.data_dir, change))
     return _shown(user), [safe(f"{user.name}  {user.role}  {user.state}")]
 
 
@@ -120,8 +126,7 @@ def _linked(args: Arguments, people: People, token: str) -> tuple[Any, list[str]
     return answer, [f"{safe(user.name)} comes in here, once, within 24 hours:", link]
 
 
-def _change(args: Arguments, change: Callable[[People], People]) -> People:
-    data_dir = args.settings.data_dir
+def _change(data_dir: Path, change: Callable[[People], People]) -> People:
     if not data_dir.is_dir():  # A folder that nobody has set up may be a misspelt one: nobody could sign in there.
         raise PeopleUnreadable(f"there is no guard in {data_dir}: `perpguard init` begins one there")
     return PeopleFile(data_dir).change(change)

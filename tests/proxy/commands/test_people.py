@@ -49,6 +49,21 @@ def test_roles_change_and_ways_close_and_open(tmp_path: Path, capsys: pytest.Cap
     assert all(change.by.endswith("command line)") or change.by == "command line" for change in changes)
 
 
+def test_a_slip_in_the_settings_keeps_nobody_from_closing_a_way_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_people(tmp_path)
+    config = tmp_path / "perpguard.toml"
+    config.write_text('data_dir = "."\ncontrol_prt = 8081\n', encoding="utf-8")
+    assert main(["--config", str(config), "people", "disable", "Vic"]) == 0
+    assert PeopleFile(tmp_path).read().find("Vic").state == "disabled"
+    capsys.readouterr()
+    for words in (("invite", "Eve", "--role", "admin"), ("reset", "Vic")):
+        assert main(["--config", str(config), "people", *words]) == 2, "of its port the link would be wrong"
+    assert "control_prt" in capsys.readouterr().err
+    assert [each.name for each in PeopleFile(tmp_path).read().users if each.name == "Eve"] == []
+
+
 def test_what_cannot_be_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_people(tmp_path)
     assert "nobody of that name" in people(capsys, tmp_path, "disable", "Nobody", code=1)
