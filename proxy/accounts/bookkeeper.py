@@ -30,7 +30,8 @@ log = logging.getLogger("perpguard.accounts")
 _ATTEMPTS: Final = 3
 UNSAID_MAX: Final = 10_000
 """Events kept for whoever watches the outside while the store is away; beyond it, a survey tells of them. As many
-owners of orders are kept for the store; a fill beyond it is left out of what its bot reads of its fills."""
+owners of orders are kept for the store; a fill beyond it is left out of what its bot reads of its fills. Of as many
+things that happened to holds the store is told; beyond it, a survey lets the holds go."""
 
 
 class Attribution(Protocol):
@@ -127,6 +128,7 @@ class Bookkeeper:
         self._lock = asyncio.Lock()
         self._version = 0
         self._pending = NOTHING
+        self._overflown = False
         self._owners: dict[str, str] = {}
         self._unsaid: list[tuple[Event, bool, int | None]] = []
         self._surveyed: list[tuple[OrderKey, str, int]] = []
@@ -141,8 +143,13 @@ class Bookkeeper:
         for event in events:
             effects = self.book.apply(event, received)
             self._heard(event)
-            place = len(self._pending.taken) if effects.conversion.taken else None
-            self._pending = self._pending.then(effects.conversion)
+            place = None
+            if self._pending.size < UNSAID_MAX:
+                place = len(self._pending.taken) if effects.conversion.taken else None
+                self._pending = self._pending.then(effects.conversion)
+            elif effects.conversion.size and not self._overflown:
+                self._overflown = True
+                doubts.append("more happened than is kept until the store takes it")
             if self._shares is not None:
                 self._shares.apply(event)
                 if len(self._owners) < UNSAID_MAX:
@@ -293,7 +300,7 @@ class Bookkeeper:
             return False
         self._version, self.account = account.version, account
         self._published(account, self._reading)
-        self._pending = self._pending.without(conversion)
+        self._pending, self._overflown = self._pending.without(conversion), False
         for event, known, place in self._unsaid[:said]:
             if self._outside is not None:
                 held = place is not None and done.matched[place]

@@ -50,6 +50,11 @@ class Conversion:
     amended: tuple[Amended, ...] = ()
     ended: tuple[Ended, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How much that is."""
+        return len(self.taken) + len(self.amended) + len(self.ended)
+
     def then(self, later: Conversion) -> Conversion:
         """Both, this one first."""
         return Conversion(

@@ -13,8 +13,10 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.accounts import bookkeeper
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
+from proxy.store.conversion import Conversion
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import Published, WardenStore
@@ -60,6 +62,33 @@ async def test_a_stream_vouches_for_an_account_and_reads_nothing() -> None:
     again = replace(survey, account=replace(survey.account, as_of=NOW + timedelta(hours=1)))
     await books.survey(again, began_us=3, since=time.monotonic())
     assert books.surveyed_at == again.account.as_of
+
+
+async def test_what_happened_to_holds_while_nothing_can_be_published_is_bounded_and_a_survey_is_wanted_beyond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bookkeeper, "UNSAID_MAX", 10)
+    told: list[Conversion] = []
+
+    class Listening(Store):
+        async def publish_account(self, *_: Any, **terms: Any) -> Published:
+            told.append(terms["conversion"])
+            return Published(accepted=True, matched=(False,) * len(terms["conversion"].taken))
+
+    books = Bookkeeper(book=Book("demo"), desk="demo", store=cast(WardenStore, Listening()))
+    doubts = [
+        doubt
+        for number in range(50)
+        for doubt in books.hear([an_order_event(f"n{number}", Side.BUY, "1", order_id=str(number))], 1.0)
+    ]
+    assert doubts == ["more happened than is kept until the store takes it"], "said once"
+    await books.survey(a_survey(), began_us=1, since=time.monotonic())
+    assert 10 <= told[0].size < 15
+    assert [each.client_order_id for each in told[0].taken][:3] == ["n0", "n1", "n2"]
+    (doubt,) = books.hear(
+        [an_order_event(f"m{number}", Side.BUY, "1", order_id=f"1{number}") for number in range(99)], 2.0
+    )
+    assert doubt == doubts[0], "it is full anew"
 
 
 @pytest.fixture(scope="module")
