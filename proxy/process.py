@@ -17,11 +17,11 @@ log = logging.getLogger("perpguard")
 
 def harden_process(name: str) -> None:
     """Plain logs, no core dumps, and no life without its parent."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeats())
     logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s %(message)s", handlers=[handler]
     )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Repeats())
     # httpx logs every URL at INFO, and the URL of a signed read carries its signature.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)

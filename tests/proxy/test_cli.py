@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from proxy import app
 from proxy.audit.archive import Archive
 from proxy.audit.place import archive_place
 from proxy.cli import _command_in, main
@@ -174,7 +175,9 @@ def test_a_process_of_the_guard_keeps_its_traceback(command, tmp_path, monkeypat
 
 @pytest.fixture
 def out_of_reach(tmp_path, monkeypatch):
-    """A data directory whose vault may not be read: as root, who may read all, a link is what is refused."""
+    """A data directory whose vault may not be read: as root, who may read all, a link is what is refused. The tests'
+    own process is not hardened for it, for all tests that come after."""
+    monkeypatch.setattr(app, "harden_process", lambda name: None)
     monkeypatch.setenv("PERPGUARD_PASSPHRASE", "a long passphrase")
     vault = tmp_path / "vault" / "vault.json"
     vault.parent.mkdir(mode=0o700)
