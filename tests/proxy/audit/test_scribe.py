@@ -561,12 +561,13 @@ async def test_a_journal_that_cannot_be_read_and_a_persons_copy_of_one_keep_no_o
 async def test_a_journal_goes_when_it_is_looked_into_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scribe_module, "MERGE_EVERY_S", 0.01)
     scribe, path = a_warden_s(tmp_path), a_dead_gates(tmp_path, "gate-4194305-1-a.jsonl", "1")
-    searched_from = [datetime.fromtimestamp(path.stat().st_mtime, UTC)]
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)  # Rounded: up, it would be after the file's own time.
+    searched_from = [written - timedelta(seconds=1)]
     scribe.searched_from = lambda: searched_from[0]
     async with merging(scribe):
         await until(lambda: fully_merged(scribe._opened, path))
         await asyncio.sleep(0.1)
         assert path.exists()
-        searched_from[0] += timedelta(seconds=1)
+        searched_from[0] = written + timedelta(seconds=1)
         await until(lambda: not path.exists())
     assert archived(tmp_path) == {"1"}
