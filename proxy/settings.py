@@ -376,10 +376,9 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings
     if config is not None:
         try:
             values = tomllib.loads(config.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{config}: {error.strerror}") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{config}: {error}") from error
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SettingsError(f"{config}: {why}") from error
         if {"passphrase", "control_token", "audit_url", "audit_webhook"} & values.keys():
             raise SettingsError(f"{config}: secrets do not belong in a file; use the environment")
         if "audit_url_file" in values:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from proxy.decoding import build
 from proxy.store.codec import load
 from rules.account import HeldOrder, Hold, HoldStatus
+
+log = logging.getLogger("perpguard.store")
 
 HOLDS_KEPT: Final = 2_048
 """Holds that the warden keeps as it decoded them: the most that an account may have (``HOLDS_MAX``)."""
@@ -19,6 +24,16 @@ def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:
     """A hold, and the store's time (microseconds) of its acknowledgement, or before that of its making; 0 where nobody
     knows it. The warden reads it again until it goes."""
     return _decoded(hold_id, state)
+
+
+def readable_hold(account: str, hold_id: str, state: str) -> tuple[Hold, int] | None:
+    """As ``decode_hold``; ``None`` for one that cannot be read, which the log says: another version of the guard made
+    it."""
+    try:
+        return decode_hold(hold_id, state)
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as trouble:
+        log.error("the hold %s of %s cannot be read: %s", hold_id, account, trouble)
+        return None
 
 
 class KnownHolds:

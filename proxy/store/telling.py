@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from proxy.store.desk_store import DeskStore
-from proxy.store.holds import decode_hold
+from proxy.store.holds import readable_hold
 from rules.account import Hold
 
 
@@ -44,17 +42,10 @@ class Telling(DeskStore):
         server, replication, (filled, epoch, *doubted), *states = await pipeline.execute()
         run_id, is_replica = str(server["run_id"]), replication["role"] == "slave"
         found = [
-            (account, _readable(hold_id, state))
+            (account, readable_hold(account, hold_id, state))
             for account, held in zip(accounts, states, strict=True)
             for hold_id, state in held.items()
         ]
-        holds = tuple((account, hold) for account, hold in found if hold is not None)
+        holds = tuple((account, each[0]) for account, each in found if each is not None)
         whole = filled == run_id and bool(epoch) and not any(doubted) and not is_replica and len(holds) == len(found)
         return ToldHolds(run_id, whole, holds)
-
-
-def _readable(hold_id: str, state: str) -> Hold | None:
-    try:
-        return decode_hold(hold_id, state)[0]
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError):
-        return None

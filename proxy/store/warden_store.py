@@ -24,7 +24,7 @@ from proxy.store.client import Script, run_script
 from proxy.store.codec import dump, load
 from proxy.store.controls import Controls
 from proxy.store.conversion import NOTHING, Conversion
-from proxy.store.holds import decode_hold
+from proxy.store.holds import readable_hold
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.ownership import TakenOver
 from proxy.store.publications import Publications, around
@@ -88,14 +88,6 @@ def _readable(account: str, body: Any) -> Account | None:
         return build(load(body), Account)
     except (msgspec.DecodeError, msgspec.ValidationError) as trouble:
         log.error("what was published of %s last cannot be read; its bots' shares are nobody's: %s", account, trouble)
-        return None
-
-
-def _readable_hold(account: str, hold_id: str, state: str) -> AgedHold | None:
-    try:
-        return AgedHold(*decode_hold(hold_id, state))
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as trouble:
-        log.error("the hold %s of %s cannot be read: %s", hold_id, account, trouble)
         return None
 
 
@@ -302,8 +294,9 @@ class WardenStore(Publications, AuditStream, Controls, Telling, Timers):
     async def all_holds(self, account: str) -> tuple[tuple[AgedHold, ...], frozenset[str]]:
         """As ``holds``, and the ids of those that cannot be read: another version of the guard made them."""
         states: Any = await self._redis.hgetall(self._keys.holds(account))
-        holds = [aged for hold_id, state in states.items() if (aged := _readable_hold(account, hold_id, state))]
-        unreadable = states.keys() - {aged.hold.hold_id for aged in holds}
+        told = {hold_id: readable_hold(account, hold_id, state) for hold_id, state in states.items()}
+        holds = [AgedHold(*each) for each in told.values() if each is not None]
+        unreadable = told.keys() - {aged.hold.hold_id for aged in holds}
         return tuple(sorted(holds, key=lambda aged: aged.hold.sequence)), frozenset(unreadable)
 
     async def forget_times(self, account: str, holds: Iterable[AgedHold]) -> None:
