@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from proxy.commands import kill, up
 from proxy.commands.arguments import Arguments
@@ -112,12 +112,26 @@ def _parser_for(command: str) -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Says the installed version. Who asks for anything else does not load what reads it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Say it and exit."""
+        from importlib.metadata import version
+
+        sys.stdout.write(f"perpguard {version('perpguard')}\n")
+        parser.exit()
+
+
 def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="perpguard", description="A guard proxy with a kill switch for bots that trade perpetual futures."
     )
-    parser.add_argument("--config", type=Path, default=_config_from_environment(), help="settings file (TOML)")
-    parser.add_argument("--data-dir", type=Path, dest="data_dir_given", help="where state is kept")
+    parser.add_argument(
+        "--config", type=Path, default=_config_from_environment(), metavar="FILE", help="settings file (TOML)"
+    )
+    parser.add_argument("--data-dir", type=Path, dest="data_dir_given", metavar="DIR", help="where state is kept")
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and exit")
     return parser, parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
 

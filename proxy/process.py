@@ -25,6 +25,8 @@ def harden_process(name: str) -> None:
     # httpx logs every URL at INFO, and the URL of a signed read carries its signature.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
+    # Alembic names each of its own plugins at INFO, at every start.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     refuse_core_dumps()
     supervisor = os.environ.get("PERPGUARD_SUPERVISED")
     if supervisor is not None:

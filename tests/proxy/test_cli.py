@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,8 @@ from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
 from tests.proxy.audit.conftest import SIGNER, TRUSTED
 from tests.support.people import write_people
+
+ROOT = Path(__file__).parents[2]
 
 HEAVY = {"httpx", "ccxt", "pydantic", "msgspec", "redis", "fastapi", "cryptography", "rules.catalog"}
 
@@ -36,6 +40,13 @@ HEAVY = {"httpx", "ccxt", "pydantic", "msgspec", "redis", "fastapi", "cryptograp
 )
 def test_the_command_is_found_whatever_stands_around_it(given, command):
     assert _command_in(given) == command
+
+
+def test_it_says_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"perpguard {stated}\n")
 
 
 @pytest.mark.parametrize("words", [["kill", "--by", "ann", "--reason", "a drill of ours"], ["audit", "verify"]])
