@@ -17,14 +17,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.store.client import STORE_TROUBLE
+from proxy.store.gates import LEASE_S
 from proxy.store.warden_store import WardenStore
 from proxy.under_way import LATE_S, REPLY_TIMEOUT_S
 from rules.account import HoldStatus
 
 log = logging.getLogger("perpguard.kill")
 
-OVER_AFTER_S: Final = REPLY_TIMEOUT_S + LATE_S
-"""From the press: what a gate had sent by then was answered, lost, or is executed by now."""
+OVER_AFTER_S: Final = LEASE_S + REPLY_TIMEOUT_S + LATE_S
+"""From the press: a gate that was cut off from the store at it lets nothing out any more, and what any gate had sent by
+then was answered, lost, or is executed by now."""
 
 IN_FLIGHT_OVER: Final = "what was in flight is over"
 """Why an account is killed once more that had been read as flat before all had arrived."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,9 +28,15 @@ class GateWord:
 
 
 def decode_gates(fields: Mapping[str, str], now_us: int) -> dict[str, GateWord]:
-    """The hash of the gates, by gate."""
+    """The hash of the gates, by gate.
+
+    A word dated further ahead than a lease is of before the store's clock was set back, or of another server's: a gate
+    that lives has said it anew within a moment, and of one that does not nobody shall wait until the clock is there
+    again.
+    """
     found = {}
     for gate, word in fields.items():
         generation, _, at_us = word.partition("|")
-        found[gate] = GateWord(int(generation), max(0, now_us - int(at_us)) / 1_000_000)
+        age_s = (now_us - int(at_us)) / 1_000_000
+        found[gate] = GateWord(int(generation), math.inf if age_s < -LEASE_S else max(0.0, age_s))
     return found

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from proxy import under_way
+from proxy.gate.latch import ControlSource, Latch
 from proxy.kill.in_flight import OVER_AFTER_S, InFlight, followed, in_flight
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
@@ -116,3 +119,14 @@ async def test_after_a_failover_the_store_does_not_say_what_was_on_the_wire(tmp_
         found = await in_flight(world.kills, ["demo"])
         assert not found.known
         assert (await end_of(found, world.kills))[1] >= LEFT_S
+
+
+def test_the_wait_outlasts_what_a_gate_may_send_that_was_cut_off_at_the_press() -> None:
+    """A gate that hears the store no more takes entries to the exchange until its latch gives up."""
+    time_s = 0.0
+    latch = Latch(Mock(spec=ControlSource), clock=lambda: time_s)
+    latch.heard({}, asked_at=time_s)
+    while not latch.lapsed:
+        last_sent_s = time_s
+        time_s += 0.01
+    assert last_sent_s + under_way.REPLY_TIMEOUT_S + under_way.LATE_S <= OVER_AFTER_S
