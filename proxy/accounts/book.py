@@ -22,7 +22,7 @@ from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting
 from proxy.exchange.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
 from proxy.exchange.survey import OrderKey
 from proxy.recent import Recent
-from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
+from proxy.store.conversion import NOTHING, Conversion, Ended
 from proxy.venues.binance.client_ids import is_guards
 from rules.account import Account, OpenOrder, Position
 from rules.instrument import MARGIN_ASSET, PAR_ASSETS, moves_balance
@@ -142,9 +142,12 @@ class Book:
     def named(self, order: OpenOrder, before: OpenOrder | None) -> OpenOrder:
         """The order with its bot: that of its name, else of what it was ``before``. A conditional order that triggers
         may be named by the venue."""
-        key = (order.symbol, order.order_id, order.order_type.is_conditional)
-        bot = self.owner(order.client_order_id) or self._born.get(key)
-        return replace(order, bot=bot or ("" if before is None else before.bot))
+        return replace(order, bot=self._bot(order, before))
+
+    def _bot(self, order: OpenOrder | OrderEvent, before: OpenOrder | None) -> str:
+        bot = self.owner(order.client_order_id)
+        bot = bot or self._born.get((order.symbol, order.order_id, order.order_type.is_conditional)) or ""
+        return bot if bot or before is None else before.bot
 
     def open_orders(self) -> tuple[OpenOrder, ...]:
         """Every order that may still fill."""
@@ -193,38 +196,37 @@ class Book:
         if event.filled_quantity > counted:
             signed = (event.filled_quantity - counted) * event.side.sign
             self.leg(event.symbol, event.position_side).fill(signed, event.at_ms, received)
-        conversion = self._changed(event, known, before, received, fresh=trigger is None)
-        if not event.is_open:
+        amends = event.execution == "AMENDMENT" and (known is None or known.amended != _change(event))
+        conversion = Conversion(
+            taken=taken_by(event) if trigger is None and (known is None or not known.taken) else (),
+            amended=(amended_by(event),) if amends else (),
+            ended=() if event.is_open else (Ended(symbol=event.symbol, order_id=event.order_id),),
+        )
+        if event.is_open:
+            self.orders[key] = self._resting(event, known, before, received)
+        else:
             self.end(key, taken=True)
-            conversion = conversion.then(Conversion(ended=(Ended(symbol=event.symbol, order_id=event.order_id),)))
         return Effects(conversion=conversion, known=known is not None or trigger is not None or ours)
 
-    def _changed(
-        self, event: OrderEvent, known: Resting | None, before: OpenOrder | None, received: float, *, fresh: bool
-    ) -> Conversion:
-        """Put the order's new state in its place, and say what became of holds."""
-        amended: tuple[Amended, ...] = ()
-        change = (event.at_ms, event.quantity, event.price)
-        if event.execution == "AMENDMENT" and (known is None or known.amended != change):
-            amended = (amended_by(event),)
-        taken = () if (known is not None and known.taken) or not fresh else taken_by(event)
-        order = open_order(event)
-        if known is not None:
-            filled = max(event.filled_quantity, known.order.filled_quantity)
-            total, price = event.quantity, event.price
-            if event.at_ms < known.at_ms:
-                total, price = known.order.filled_quantity + (known.order.leaves_quantity or _ZERO), known.order.price
-            order = replace(
+    def _resting(self, event: OrderEvent, known: Resting | None, before: OpenOrder | None, received: float) -> Resting:
+        """The order as it is now: what has filled stays filled, whatever is told late."""
+        order = open_order(event, self._bot(event, before))
+        amended = _change(event) if event.execution == "AMENDMENT" else None
+        if known is None:
+            return Resting(order=order, at_ms=event.at_ms, touched=received, taken=True, amended=amended)
+        filled = max(event.filled_quantity, known.order.filled_quantity)
+        total, price = event.quantity, event.price
+        if event.at_ms < known.at_ms:
+            total, price = known.order.filled_quantity + (known.order.leaves_quantity or _ZERO), known.order.price
+        return Resting(
+            order=replace(
                 order, filled_quantity=filled, leaves_quantity=max(_ZERO, total - filled), price=price or None
-            )
-        self.orders[event.symbol, event.order_id, False] = Resting(
-            order=self.named(order, before),
-            at_ms=max(event.at_ms, known.at_ms if known is not None else 0),
+            ),
+            at_ms=max(event.at_ms, known.at_ms),
             touched=received,
             taken=True,
-            amended=change if amended else known.amended if known is not None else None,
+            amended=amended or known.amended,
         )
-        return Conversion(taken=taken, amended=amended)
 
     def _algo(self, event: AlgoEvent, received: float) -> Effects:
         key = (event.symbol, event.algo_id, True)
@@ -327,6 +329,11 @@ class Book:
         side = _OPPOSITE.get(leg.position_side)
         other = self.legs.get((leg.symbol, side)) if side is not None else None
         return other is None or leg.margin_mode is MarginMode.ISOLATED or other.as_surveyed
+
+
+def _change(event: OrderEvent) -> tuple[int, Decimal, Decimal | None]:
+    """What tells one amendment of an order from another."""
+    return event.at_ms, event.quantity, event.price
 
 
 def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market], *, priced: bool) -> Position:

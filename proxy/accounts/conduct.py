@@ -6,6 +6,7 @@ sent is what passed; what was refused is counted apart, and only a refusal for a
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -118,13 +119,18 @@ def _judged(conduct: Conduct, command: Mapping[str, Any], decision: Mapping[str,
 
 def _count(conduct: Conduct, at: datetime, *, orders: int = 0, fills: int = 0, refusals: int = 0) -> Conduct:
     """Into the bucket of its time, however late; what is older than all that is kept counts no more."""
-    buckets = {each.since: each for each in conduct.counts}
     since = bucket_of(at)
-    was = buckets.get(since, Counts(since=since))
-    buckets[since] = replace(was, orders=was.orders + orders, fills=was.fills + fills, refusals=was.refusals + refusals)
-    newest = max(buckets)
-    kept = tuple(buckets[each] for each in sorted(buckets) if each > newest - WINDOW - BUCKET)
-    return replace(conduct, counts=kept)
+    place = bisect_left(conduct.counts, since, key=_since)
+    earlier, later, was = conduct.counts[:place], conduct.counts[place:], Counts(since=since)
+    if later and later[0].since == since:
+        was, later = later[0], later[1:]
+    new = Counts(since=since, orders=was.orders + orders, fills=was.fills + fills, refusals=was.refusals + refusals)
+    counts = (*earlier, new, *later)
+    return replace(conduct, counts=counts[bisect_right(counts, counts[-1].since - WINDOW - BUCKET, key=_since) :])
+
+
+def _since(counts: Counts) -> datetime:
+    return counts.since
 
 
 def _prove(conduct: Conduct, symbol: str) -> Conduct:

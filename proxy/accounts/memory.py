@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 
 from proxy.accounts import conduct, performance, transfers
@@ -105,19 +104,26 @@ def with_conditional(memory: Memory, event: AlgoEvent, bot: str) -> Memory:
 
 def with_decisions(memory: Memory, records: Iterable[Mapping[str, Any]]) -> Memory:
     """Decision records, in their order; one that is counted already, or of an unexpected shape, tells nothing."""
-    known, named = set(memory.decisions), list(memory.decisions)
-    for record in records:
-        bot, at, name = record.get("bot"), moment_of(record), record.get("id")
-        if not isinstance(bot, str) or not bot or at is None or not isinstance(name, str) or name in known:
+    told = [(record, at) for record in records if (at := moment_of(record)) is not None]
+    # What was made after all that are counted is none of them: their names are looked through for late ones alone.
+    is_late = memory.decided_at is None or any(at <= memory.decided_at for _, at in told)
+    known = set(memory.decisions) if is_late else set()
+    named, decided_at = [], memory.decided_at
+    conducts = {each.bot: each for each in memory.conducts}
+    for record, at in told:
+        bot, name = record.get("bot"), record.get("id")
+        if not isinstance(bot, str) or not bot or not isinstance(name, str) or name in known:
             continue
         known.add(name)
         named.append(name)
-        memory = replace(memory, decided_at=max(memory.decided_at or at, at))
-        memory = _changed(_seen(memory, bot, at), bot, partial(conduct.decided, record=record, at=at))
-    if len(named) == len(memory.decisions):
+        decided_at = max(decided_at or at, at)
+        if bot in conducts or len(conducts) < BOTS_MAX:
+            conducts[bot] = conduct.decided(conducts.get(bot) or conduct.met(bot, at), record, at)
+    if not named:
         return memory
     # Told together, they are named together: of two thousand names each would else make a tuple of its own.
-    return replace(memory, decisions=tuple(named[-DECISIONS_MAX:]))
+    decisions = (*memory.decisions, *named)[-DECISIONS_MAX:]
+    return replace(memory, conducts=tuple(conducts.values()), decisions=decisions, decided_at=decided_at)
 
 
 def moment_of(record: Mapping[str, Any]) -> datetime | None:

@@ -109,7 +109,7 @@ def folded(past: Past, account: Account, markets: Mapping[str, Market], reading:
     if account.feed_stale or (account.version, account.as_of) == (past.version, past.as_of):
         return past
     shares = tuple(sorted(account.shares, key=_key))
-    marks = _marks(account, markets)
+    marks = _marks(account, shares, markets)
     before = {_key(share): share for share in past.shares}
     restarted = _restarted(past, account)
     if past.track is None or restarted:
@@ -258,9 +258,9 @@ def _held(held: Held, *, is_held: bool, received: Decimal, at: datetime, due: da
     return replace(held, since=min(held.since or at, at), stamps=stamps, awaits=awaits)
 
 
-def _marks(account: Account, markets: Mapping[str, Market]) -> dict[str, Decimal]:
-    """One mark a symbol: the document's own, which its balance goes by; else the market's."""
-    marks = {symbol: market.mark_price for symbol, market in markets.items()}
+def _marks(account: Account, shares: Iterable[Share], markets: Mapping[str, Market]) -> dict[str, Decimal]:
+    """One mark a symbol of the shares: the document's own, which its balance goes by; else the market's."""
+    marks = {share.symbol: markets[share.symbol].mark_price for share in shares if share.symbol in markets}
     return marks | {each.symbol: each.mark_price for each in account.positions}
 
 

@@ -30,8 +30,8 @@ def amended_by(event: OrderEvent) -> Amended:
     )
 
 
-def open_order(event: OrderEvent) -> OpenOrder:
-    """The plain order as this event leaves it."""
+def open_order(event: OrderEvent, bot: str = "") -> OpenOrder:
+    """The plain order, ``bot``'s, as this event leaves it."""
     return OpenOrder(
         symbol=event.symbol,
         side=event.side,
@@ -45,6 +45,7 @@ def open_order(event: OrderEvent) -> OpenOrder:
         order_id=event.order_id,
         client_order_id=event.client_order_id,
         filled_quantity=event.filled_quantity,
+        bot=bot,
     )
 
 

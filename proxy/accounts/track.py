@@ -8,6 +8,7 @@ them it is told again and again, moved by what events moved. That is the same re
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -179,8 +180,8 @@ def _sampled(samples: tuple[Sample, ...], total: Total, at: datetime) -> tuple[S
     if not samples or samples[-1].total != total:
         kept = samples[:-1] if samples and samples[-1].since == since else samples
         samples = (*kept, Sample(since=since, total=total))
-    before = [sample for sample in samples if _is_over(sample, at - WINDOW)]
-    return samples[len(before) - 1 :] if before else samples
+    before = bisect_right(samples, at - WINDOW - BUCKET, key=lambda sample: sample.since)
+    return samples[before - 1 :] if before else samples
 
 
 def _total_at(samples: tuple[Sample, ...], moment: datetime) -> Total:

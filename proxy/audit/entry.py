@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -39,6 +39,7 @@ RawRecord = Mapping[str, Any] | str | bytes | ReadRecord
 """A record as it arrives: decoded JSON, the text of it, or both."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _NAME_CHARACTERS_MAX: Final = 512
 _COLUMN_CHARACTERS_MAX: Final = 512
 _COLUMN_SHOWN: Final = 64
@@ -48,8 +49,7 @@ _STORED: Final = decoder(StoredRecord)
 _UNENCODABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """One breach of one command as a row; ``place`` 0 is the breach the bot was told, or no breach at all."""
 
     item: int
@@ -62,8 +62,7 @@ class Judgement:
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """A record ready for the archive. Everything but ``body`` is derived from ``body``, so verify can check it."""
 
     kind: str
@@ -148,7 +147,7 @@ def words_of(text: str) -> str:
 
 def micros(moment: datetime) -> int:
     """``moment`` as the archive sorts it: whole microseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_micros(at_us: int) -> datetime:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import TableClause, delete, insert, select, update
 
 from proxy.audit.chain import Head, genesis, link
 from proxy.audit.checkpoint import SEALED_LAYOUT, Checkpoint, Sealed, Signer, TrustedKeys, heads_in_hex, seal
@@ -35,9 +35,6 @@ CHECKPOINT_AGE_MAX: Final = timedelta(seconds=60)
 """A checkpoint is kept in the archive at least so often, where there are new records."""
 
 _IDENTITIES_AT_ONCE: Final = 500
-
-_RECORD_COLUMNS: Final = tuple(column.name for column in RECORDS.c)
-_JUDGEMENT_COLUMNS: Final = tuple(column.name for column in JUDGEMENTS.c)
 
 
 class Writing:
@@ -168,8 +165,8 @@ class Writing:
             chain, *columns = entry.columns
             records.append((seq, chain, head.place, *columns, head.hash, entry.body))
             judgements += entry.judgement_rows(seq)
-        self._insert(RECORDS, _RECORD_COLUMNS, records)
-        self._insert(JUDGEMENTS, _JUDGEMENT_COLUMNS, judgements)
+        self._insert(RECORDS, records)
+        self._insert(JUDGEMENTS, judgements)
         return seq, heads
 
     def _new(self, entries: Sequence[Entry]) -> Iterable[Entry]:
@@ -200,9 +197,14 @@ class Writing:
                     known[kind, identity] = _substance(as_bytes(body))
         return known
 
-    def _insert(self, table: Any, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    def _insert(self, table: TableClause, rows: Sequence[tuple[object, ...]]) -> None:
+        """Rows of all columns in their order, past SQLAlchemy, which would look each up by its column's name."""
         if rows:
-            self._connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+            names = [column.name for column in table.c]
+            mark = "?" if self._connection.dialect.name == "sqlite" else "%s"
+            places = ", ".join(mark for _ in names)
+            statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 - our own names
+            self._connection.exec_driver_sql(statement, rows)
 
     def _is_due(self, seq: int) -> bool:
         return seq - self._kept_seq >= CHECKPOINT_RECORDS_MAX or self._now() - self._kept_at >= CHECKPOINT_AGE_MAX

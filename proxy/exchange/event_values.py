@@ -16,12 +16,17 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,24})?(?:[eE][+-]?[0-9]{1
 
 def number(value: object) -> Decimal:
     """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise TypeError("a number is expected")
-    text = str(value)
+    text = value if isinstance(value, str) else _written(value)
     if _NUMBER.fullmatch(text) is None:
         raise ValueError("a number is expected")
     return Decimal(text)
+
+
+def _written(value: object) -> str:
+    """A JSON number as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("a number is expected")
+    return str(value)
 
 
 def whole(value: object) -> int:

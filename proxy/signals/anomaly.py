@@ -115,9 +115,10 @@ class AnomalyScorer:
             kind = KINDS[number]
             if score < TOLD or len(said) == REASONS_MAX:
                 break
-            if family(kind) not in said:
+            alike = family(kind)
+            if alike not in said:
                 most = self._tails[kind].most
-                said[family(kind)] = told(kind, x, most, event, usual_ms=usual_ms, hour=hour)
+                said[alike] = told(kind, x, most, event, usual_ms=usual_ms, hour=hour)
         return list(said.values())
 
     def size_bounds(self, score: float) -> dict[tuple[str, str], float]:

@@ -78,16 +78,18 @@ def walk(levels: Levels, quantity: Decimal, middle: Decimal) -> Walk | None:
 
     Whether they are bids or asks shows in their prices: what counts is the distance from ``middle``.
     """
-    held = _held(levels)
-    if quantity <= 0 or middle <= 0 or held <= 0:
+    if quantity <= 0 or middle <= 0:
         return None
-    left, paid = quantity, Decimal(0)
+    left, paid, held = quantity, Decimal(0), Decimal(0)
     for price, size in levels:
         taken = min(size, left)
         paid += taken * price
         left -= taken
+        held += size
         if left <= 0:
             break
+    if held <= 0:
+        return None
     if left > 0:
         # As far again for as much again, on average half of that.
         first, last = levels[0][0], levels[-1][0]

@@ -14,6 +14,7 @@ import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from proxy.signals.slippage import BPS
@@ -85,6 +86,10 @@ class FillsWatch:
         """The probability that so many, or more, exceed an honest 90 % cost."""
         return binomial_tail(self.exceeded, self.compared, STATED_SHARE)
 
+    def awaits(self, order_id: str) -> bool:
+        """Whether an order has arrived and not ended."""
+        return order_id in self._orders
+
     def arrived(self, order_id: str, symbol: str, side: Side, middle: Decimal, stated_q90_bps: float) -> None:
         """An order is at the venue. Told twice, the first counts."""
         if order_id not in self._orders:
@@ -123,6 +128,7 @@ class FillsWatch:
             self.is_worse = self.compared >= FILLS_NEEDED and self.chance < ALARM_BELOW
 
 
+@lru_cache(maxsize=1_024)  # A hundred powers; from one order to the next the numbers are mostly the same.
 def binomial_tail(successes: int, trials: int, probability: float) -> float:
     """The probability of at least ``successes`` in ``trials`` independent ones (exact; Clopper and Pearson 1934)."""
     return min(

@@ -52,7 +52,7 @@ class FillsKeeper:
         order = f"{event.symbol} {event.order_id}"
         if event.execution == "AMENDMENT":
             self.watch.amended(order)
-        if event.execution in ("NEW", "AMENDMENT", "TRADE"):
+        if event.execution in ("NEW", "AMENDMENT", "TRADE") and not self.watch.awaits(order):
             self._arrived(order, event)
         if event.execution == "TRADE" and not event.maker:
             self.watch.filled(order, event.last_quantity, event.last_price)

@@ -16,7 +16,7 @@ import msgspec
 
 from proxy.decoding import build
 from proxy.signals.evidence.event import OrderEvent
-from proxy.store.codec import build_command, build_snapshot
+from proxy.store.codec import build_command
 from rules.decision import Breach, Verdict
 from rules.exposure import held_order, order_value
 from rules.flow.message_rate import MessageRate
@@ -103,15 +103,14 @@ def _looked_at(picture: Mapping[str, Any], commands: Iterable[Command]) -> Snaps
     """
     markets = picture["markets"]
     named = {command.symbol for command in commands if isinstance(command, PlaceOrder | AmendOrder)}
-    return build_snapshot(
-        {
-            "now": picture["now"],
-            "bot": picture["bot"],
-            "account": None,
-            "controls": picture["controls"],
-            "markets": {symbol: markets[symbol] for symbol in named if symbol in markets},
-        }
-    )
+    looked_at = {
+        "now": picture["now"],
+        "bot": picture["bot"],
+        "account": None,
+        "controls": picture["controls"],
+        "markets": {symbol: markets[symbol] for symbol in named if symbol in markets},
+    }
+    return build(looked_at, Snapshot)
 
 
 def _event(command: Command, decision: _Judged, snapshot: Snapshot, anomaly: float) -> OrderEvent | None:

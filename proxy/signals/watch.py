@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.signals.anomaly import LATE_MAX_S, AnomalyScorer
@@ -48,16 +48,16 @@ class Held:
         """The score some time later. A clock that steps back lets no time pass."""
         if at < self.at - LATE_MAX_S:
             # So far back the clock ran ahead before and is put right: the score decays from now on, not from then.
-            return replace(self, at=at)
-        later = replace(self, at=max(at, self.at))
-        value = self.value * 0.5 ** (max(0.0, at - self.at) / HALF_LIFE_S)
-        return replace(later, value=0.0, why=USUAL) if 0 < value <= SCORE_FLOOR else replace(later, value=value)
+            return Held(at, self.value, self.why)
+        later = max(at, self.at)
+        value = self.value * 0.5 ** ((later - self.at) / HALF_LIFE_S)
+        return Held(later, 0.0, USUAL) if 0 < value <= SCORE_FLOOR else Held(later, value, self.why)
 
     def raised(self, value: float, reasons: Callable[[], list[str]]) -> Held:
         """The higher of what is left of this score and of a new one."""
         if value < self.value or self.value == value > 0:
             return self
-        return replace(self, value=value, why="; ".join(reasons()) if value > 0 else USUAL)
+        return Held(self.at, value, "; ".join(reasons()) if value > 0 else USUAL)
 
 
 @dataclass(slots=True)

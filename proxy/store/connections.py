@@ -1,9 +1,9 @@
 """Connections to the store that lose no cancellation, and are not kept to a server that may not write any more.
 
-redis-py 8.1 sends within ``asyncio.wait_for``, and before Python 3.12 this swallows a cancellation that comes in the
-very moment the sending is done (CPython issue 86296, seen 2026-11-27). A task is cancelled only once: a loop that was
-asked to end would go on for ever, and its process with it. It is mended here, below every call, so that no loop needs
-to know.
+redis-py 8.1 sends within ``asyncio.wait_for``, a task and two turns of the loop for every call, and before Python 3.12
+this swallows a cancellation that comes in the very moment the sending is done (CPython issue 86296, seen 2026-11-27). A
+task is cancelled only once: a loop that was asked to end would go on for ever, and its process with it. It is mended
+here, below every call, so that no loop needs to know.
 
 After a planned failover (Valkey's ``FAILOVER``) the old server lives on, as a replica, and closes no connection, though
 the address leads to the new one.
@@ -18,7 +18,10 @@ from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import ReadOnlyError
+from redis.connection import HiredisRespSerializer
+from redis.exceptions import DataError, ReadOnlyError
+
+_SERIALIZER: Final = HiredisRespSerializer()
 
 
 class _Heeding(AbstractConnection):
@@ -31,17 +34,31 @@ class _Heeding(AbstractConnection):
             self.dialled_at = time.monotonic()
         await super().connect_check_health(check_health, retry_socket_connect)
 
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """As redis-py's; but if the task is cancelled meanwhile, it ends here, whatever came of the sending."""
-        task = asyncio.current_task()
-        before = 0 if task is None else task.cancelling()
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """As redis-py's; but in C, unless a part is of a kind that hiredis does not know: an enum's, for one."""
         try:
-            await super().send_packed_command(command, check_health)
-        finally:
-            if task is not None and task.cancelling() > before:
-                # Nobody will read the answer to what was sent: the connection is not fit for another call.
-                await self.disconnect(nowait=True)
-                raise asyncio.CancelledError
+            packed: list[bytes] = _SERIALIZER.pack(*args)
+        except DataError:
+            packed = super().pack_command(*args)
+        return packed
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """As redis-py's; but only what the kernel does not take at once is waited for, in the caller's own task, and
+        what goes wrong then is raised as it is: ``OSError`` or ``TimeoutError``."""
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        assert self._writer is not None  # noqa: S101 - it is connected
+        if isinstance(command, str):
+            command = command.encode()
+        try:
+            self._writer.writelines([command] if isinstance(command, bytes) else command)
+            if self._writer.transport.get_write_buffer_size():
+                async with asyncio.timeout(self.socket_timeout):
+                    await self._writer.drain()
+        except BaseException:
+            # Half a command may have gone out: the connection is not fit for another call.
+            await self.disconnect(nowait=True)
+            raise
 
     async def read_response(self, *how: Any, **terms: Any) -> Any:
         """As redis-py's; but once it was told that the server is a replica, its pool closes it, with all others."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from proxy.audit.place import ArchiveUnavailable, archive_place
 from proxy.audit.query import last_ordered
 from proxy.audit.reader import ArchiveReader
+from proxy.recent import Recent
 from proxy.signals.attention import SEEN_S
 from proxy.store.audit_stream import DRAIN_BATCH_MAX
 from proxy.store.client import STORE_TROUBLE
@@ -43,7 +44,7 @@ class Hearing:
 
     def __init__(self, desk: DeskPieces) -> None:
         self._desk = desk
-        self._heard: dict[tuple[str, str], None] = {}
+        self._heard: Recent[tuple[str, str], None] = Recent(HEARD_MAX)
 
     async def hear(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Survey the symbols a request may have moved, stop bots, learn how they behave.
@@ -75,9 +76,7 @@ class Hearing:
             return True
         if (kind, record_id) in self._heard:
             return False
-        self._heard[kind, record_id] = None
-        if len(self._heard) > HEARD_MAX:
-            del self._heard[next(iter(self._heard))]
+        self._heard.put((kind, record_id), None)
         return True
 
 

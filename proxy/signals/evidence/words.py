@@ -20,13 +20,12 @@ FAMILIES: Final = (
 )
 """Kinds that mostly say the same: one of each is told."""
 
+_FAMILY_OF: Final = {kind: -1 - number for number, kinds in enumerate(FAMILIES) for kind in kinds}
+
 
 def family(kind: Kind) -> int:
     """The same number for kinds of which one is enough to tell."""
-    for number, kinds in enumerate(FAMILIES):
-        if kind in kinds:
-            return -1 - number
-    return kind
+    return _FAMILY_OF.get(kind, kind)
 
 
 def told(kind: Kind, x: float, most: float | None, event: OrderEvent, *, usual_ms: float, hour: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError
 
-from proxy.store.client import STORE_TROUBLE, connect
+from proxy.store.client import STORE_SILENCE, STORE_TROUBLE, connect
 from proxy.store.embedded import EmbeddedStore
 from tests.proxy.store.failover import Moved, demote, run_id
 
@@ -84,6 +86,21 @@ async def test_a_time_out_around_a_call_is_still_a_time_out(client: Redis) -> No
         async with asyncio.timeout(0.001):
             while True:
                 await client.get("anything")
+
+
+async def test_a_server_that_takes_half_a_command_is_silent(own_server: EmbeddedStore) -> None:
+    """The rest is given up, and the connection with it."""
+    client = connect(own_server.url, timeout_s=0.2)
+    connection = await client.connection_pool.get_connection()
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(STORE_SILENCE):
+            await connection.send_packed_command([b"x" * 16 * 1024 * 1024])
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    assert not connection.is_connected
+    await client.connection_pool.release(connection)
+    await client.aclose()
 
 
 async def write(client: Redis) -> None:
