@@ -12,7 +12,6 @@ from http import HTTPStatus
 from sandbox.asgi import Receive, Scope, Send
 from sandbox.binance.dialect import BinanceDialect, Reply, Request, json_reply, places_orders
 from sandbox.binance.limits import RateLimits
-from sandbox.binance.params import read_pairs
 from sandbox.binance.permissions import KeyPermissions
 from sandbox.binance.routes import reads_only
 from sandbox.binance.signing import Credential
@@ -216,7 +215,7 @@ class PracticeExchange:
             account=self._dialect.account_of(request.api_key),
             method=request.method,
             path=request.path,
-            params=read_pairs(request.query, request.body).as_sent(),
+            params=request.params.as_sent(),
             status=reply.status,
             fault=str(fault),
         )

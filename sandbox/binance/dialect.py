@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from typing import assert_never
 
@@ -25,7 +26,7 @@ from sandbox.engine.rejection import Rejected
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """A request as it arrived; `query` and `body` are the signed bytes, one latin-1 character per byte.
 
@@ -42,6 +43,11 @@ class Request:
     received_ms: int
     payloads: tuple[str, ...] = ()
     logged_on: bool = False
+
+    @cached_property
+    def params(self) -> Params:
+        """What was sent, by name: read once for the answer and the request log."""
+        return read_pairs(self.query, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ class BinanceDialect:
         credential = identify(self._credentials, request.api_key)
         if credential.public_key is None:
             raise VenueError(-2015, "Invalid API-key, IP, or permissions for action.", HTTPStatus.UNAUTHORIZED)
-        _check_signed(credential, request, read_pairs(request.query, request.body))
+        _check_signed(credential, request)
         return credential
 
     def answer(self, request: Request) -> Reply:
@@ -103,33 +109,31 @@ class BinanceDialect:
             raise VenueError(-5000, message, HTTPStatus.NOT_FOUND)
         if self._exchange.halted and not reads_only(request.method, request.path):
             raise unavailable(maintenance=self._exchange.maintenance)
-        params = read_pairs(request.query, request.body)
+        params = request.params
         weight = route.weight if params.text("symbol") or route.weight_all is None else route.weight_all
         headers += self.limits.charge_weight(request.caller, weight, request.received_ms)
         match route:
             case PublicRoute():
                 return route.answer(Call(self._exchange, self.limits, params, request.received_ms))
             case AccountRoute():
-                return route.answer(self._authorised(route, request, params, headers))
+                return route.answer(self._authorised(route, request, headers))
             case _:
                 assert_never(route)
 
-    def _authorised(
-        self, route: AccountRoute, request: Request, params: Params, headers: list[tuple[str, str]]
-    ) -> AccountCall:
+    def _authorised(self, route: AccountRoute, request: Request, headers: list[tuple[str, str]]) -> AccountCall:
         credential = identify(self._credentials, request.api_key)
         self._sub_keys.check(credential, request.path)
         if route.access is Access.SIGNED:
-            _check_signed(credential, request, params)
+            _check_signed(credential, request)
         if route.places_orders:
-            batch = params.text("batchOrders")
+            batch = request.params.text("batchOrders")
             count = len(read_batch(batch)) if batch else 1
             headers += self.limits.charge_orders(credential.account, count, request.received_ms)
         account = self._exchange.accounts[credential.account]
         return AccountCall(
             self._exchange,
             self.limits,
-            params,
+            request.params,
             request.received_ms,
             account,
             self.listen_keys,
@@ -139,10 +143,10 @@ class BinanceDialect:
         )
 
 
-def _check_signed(credential: Credential, request: Request, params: Params) -> None:
-    check_window(params, request.received_ms)
+def _check_signed(credential: Credential, request: Request) -> None:
+    check_window(request.params, request.received_ms)
     if not request.logged_on:
-        check_signature(credential, request.payloads or (http_payload(request.query, request.body),), params)
+        check_signature(credential, request.payloads or (http_payload(request.query, request.body),), request.params)
 
 
 def places_orders(method: str, path: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
@@ -105,11 +105,7 @@ class Params:
 
 def read_pairs(query: str, body: str) -> Params:
     """Parameters of a query string and a form body; the query's come first, as on the venue."""
-    return Params(
-        (unquote_plus(name), unquote_plus(value))
-        for text in (query, body)
-        for name, _, value in (pair.partition("=") for pair in text.split("&") if pair)
-    )
+    return Params((*_read_form(query), *_read_form(body)))
 
 
 def read_batch(text: str) -> list[Params]:
@@ -126,6 +122,15 @@ def read_batch(text: str) -> list[Params]:
 def read_list(name: str, text: str) -> list[str]:
     """A JSON array of ids, as text."""
     return [_as_text(value) for value in _json_list(name, text)]
+
+
+def _read_form(text: str) -> Iterator[tuple[str, str]]:
+    # Of most requests nothing is.
+    encoded = "%" in text or "+" in text
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            yield (unquote_plus(name), unquote_plus(value)) if encoded else (name, value)
 
 
 def _json_list(name: str, text: str) -> list[object]:

@@ -142,18 +142,17 @@ def check_room(exchange: Exchange, account: Account, new: NewOrder, without: Ord
     market = exchange.market(new.symbol)
     price = expected_price(market, new)
     before = exposure(exchange, account, new.symbol, new.position_side)
-    after = exposure(exchange, account, new.symbol, new.position_side, without).with_order(
-        new.side, new.quantity * price
-    )
-    if after.worst <= before.worst:
+    others = before if without is None else exposure(exchange, account, new.symbol, new.position_side, without)
+    worst_before, worst = before.worst, others.with_order(new.side, new.quantity * price).worst
+    if worst <= worst_before:
         return
     leverage = account.on(new.symbol).leverage
-    if after.worst > market.instrument.notional_cap(leverage):
+    if worst > market.instrument.notional_cap(leverage):
         raise Rejected(Reason.NOTIONAL_ABOVE_LEVERAGE_CAP)
     open_loss = max(ZERO, (price - market.mark_price) * new.side.sign) * new.quantity
     isolated = account.isolated(new.symbol)
     available = spare_wallet(exchange, account) if isolated else available_balance(exchange, account)
-    if (after.worst - before.worst) / leverage + open_loss > available:
+    if (worst - worst_before) / leverage + open_loss > available:
         raise Rejected(Reason.MARGIN_INSUFFICIENT)
 
 

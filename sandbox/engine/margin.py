@@ -6,7 +6,7 @@ a position", "how to calculate liquidation price of USD-M futures contracts"), w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from sandbox.engine.account import Account
@@ -30,8 +30,8 @@ class LegExposure:
     def with_order(self, side: Side, notional: Decimal) -> LegExposure:
         """The exposure with one more opening order."""
         if side is Side.BUY:
-            return replace(self, bids=self.bids + notional)
-        return replace(self, asks=self.asks + notional)
+            return LegExposure(self.position, self.bids + notional, self.asks)
+        return LegExposure(self.position, self.bids, self.asks + notional)
 
 
 def exposure(
@@ -40,11 +40,15 @@ def exposure(
     """One leg's exposure: position at mark, orders at their price; reducing orders and `without` are left out."""
     position = account.positions.get((symbol, position_side))
     quantity = position.quantity if position else ZERO
-    leg = LegExposure(position=quantity * exchange.market(symbol).mark_price)
+    bids = asks = ZERO
     for order in account.orders_on(symbol):
         if order.position_side is position_side and not order.reduce_only and order is not without:
-            leg = leg.with_order(order.side, order.leaves_quantity * order.price)
-    return leg
+            notional = order.leaves_quantity * order.price
+            if order.side is Side.BUY:
+                bids += notional
+            else:
+                asks += notional
+    return LegExposure(quantity * exchange.market(symbol).mark_price, bids, asks)
 
 
 def legs_of(account: Account) -> tuple[PositionSide, ...]:

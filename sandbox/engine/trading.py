@@ -193,17 +193,22 @@ def _work(exchange: Exchange, order: Order) -> None:
 
 def _check_executable(exchange: Exchange, account: Account, new: NewOrder) -> None:
     """Refuse post-only that would take, fill-or-kill that would not fill, market orders with nobody in bounds."""
-    market = exchange.market(new.symbol)
-    best = market.best_price(new.side.opposite)
     if new.order_type is OrderType.MARKET:
-        if best is None or not acceptable(new.side, best, market_bound(exchange, new.symbol, new.side)):
+        if not _reaches_best(exchange, new, market_bound(exchange, new.symbol, new.side)):
             raise Rejected(Reason.MARKET_OUTSIDE_BAND)
-        return
-    if new.time_in_force is TimeInForce.POST_ONLY and best is not None and acceptable(new.side, best, new.price):
-        raise Rejected(Reason.POST_ONLY_WOULD_TAKE)
-    whole = not exchange.partial_fills and fillable(exchange, account, new) >= new.quantity
-    if new.time_in_force is TimeInForce.FOK and not whole:
+    elif new.time_in_force is TimeInForce.POST_ONLY:
+        if _reaches_best(exchange, new, new.price):
+            raise Rejected(Reason.POST_ONLY_WOULD_TAKE)
+    elif new.time_in_force is TimeInForce.FOK and (
+        exchange.partial_fills or fillable(exchange, account, new) < new.quantity
+    ):
         raise Rejected(Reason.FILL_OR_KILL_UNFILLED)
+
+
+def _reaches_best(exchange: Exchange, new: NewOrder, limit: Decimal | None) -> bool:
+    """True when the best price across the book is there and within `limit`."""
+    best = exchange.market(new.symbol).best_price(new.side.opposite)
+    return best is not None and acceptable(new.side, best, limit)
 
 
 def market_bound(exchange: Exchange, symbol: str, side: Side) -> Decimal:
