@@ -87,7 +87,7 @@ class Book:
             return self._after[1]
         held = self.held.get(order.symbol, ())
         if order.replaces is None and not (held and any(each.replaces is not None for each in held)):
-            found = _added(self.before(order.symbol), order, self._markets.get(order.symbol), self.account.hedged)
+            found = _added(self.before(order.symbol), (order,), self._markets.get(order.symbol), self.account.hedged)
         else:
             found = self._with(order.symbol, (*held, order))
         self._after = order, found
@@ -122,14 +122,11 @@ class Book:
         return found
 
     def _with(self, symbol: str, orders: Sequence[HeldOrder]) -> Exposure:
-        found, market, hedged = self.standing.exposures.get(symbol), self._markets.get(symbol), self.account.hedged
-        for order in orders:
-            if order.replaces is not None:
-                # What an amend replaces does not count beside it: the sums are made anew.
-                return _exposure(symbol, amended_total(symbol, orders, self.account, market), hedged)
-            found = _added(found, order, market, hedged)
-        assert found is not None  # noqa: S101 - for the type alone: there is an order at least
-        return found
+        market, hedged = self._markets.get(symbol), self.account.hedged
+        if any(order.replaces is not None for order in orders):
+            # What an amend replaces does not count beside it: the sums are made anew.
+            return _exposure(symbol, amended_total(symbol, orders, self.account, market), hedged)
+        return _added(self.standing.exposures.get(symbol), orders, market, hedged)
 
 
 def account_book(snapshot: Snapshot) -> Book:
@@ -202,20 +199,21 @@ def _held_name(order: HeldOrder) -> tuple[str, Side, bool] | None:
     return order.symbol, order.side, order.conditional
 
 
-def _added(before: Exposure | None, order: HeldOrder, market: Market | None, hedged: bool) -> Exposure:
-    """The worst case of a symbol with one more order, which adds to its own side alone."""
+def _added(before: Exposure | None, orders: Sequence[HeldOrder], market: Market | None, hedged: bool) -> Exposure:
+    """The worst case of a symbol with more orders, each of which adds to its own side alone."""
     if before is None:
-        before = Exposure(order.symbol, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, hedged)
+        before = Exposure(orders[0].symbol, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, hedged)
     symbol, long, short, long_notional, short_notional, low, high, _, _ = before
-    notional = order.quantity * held_worth(order, market)
-    if order.side is BUY:
-        long += order.quantity
-        long_notional += notional
-        high = long_notional or high
-    else:
-        short += order.quantity
-        short_notional += notional
-        low = -short_notional if short_notional else low
+    for order in orders:
+        notional = order.quantity * held_worth(order, market)
+        if order.side is BUY:
+            long += order.quantity
+            long_notional += notional
+            high = long_notional or high
+        else:
+            short += order.quantity
+            short_notional += notional
+            low = -short_notional if short_notional else low
     if hedged:
         gross = long_notional + short_notional
     else:

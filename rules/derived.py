@@ -22,7 +22,7 @@ class Derived:
         try:
             derived = self.derived
         except AttributeError:
-            derived = room(self)
+            derived = _furnished(self)
         found: T = derived.get(name, MISSING)
         if found is MISSING:
             found = derived[name] = work(self)
@@ -37,7 +37,7 @@ class Derived:
         try:
             derived = self.derived
         except AttributeError:
-            derived = room(self)
+            derived = _furnished(self)
         found: T = derived.get(work, MISSING)
         if found is MISSING:
             found = derived[work] = work(self)
@@ -49,6 +49,10 @@ def room(of: Derived) -> dict[Any, Any]:
     try:
         return of.derived
     except AttributeError:
-        derived: dict[Any, Any] = {}
-        object.__setattr__(of, "derived", derived)
-        return derived
+        return _furnished(of)
+
+
+def _furnished(of: Derived) -> dict[Any, Any]:
+    derived: dict[Any, Any] = {}
+    object.__setattr__(of, "derived", derived)
+    return derived

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.budget.published import Budget, Counter, Limit
 from proxy.budget.silence import BAN_DEFAULT_S, BANNED, Silence, Silences, Way
@@ -28,8 +28,7 @@ OTHERS_MOST: Final = 10
 _LIMITS: Final = frozenset(Limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Payer:
+class Payer(NamedTuple):
     """Whose budget a request is charged to: an account's orders, an address's weight; empty for none, and the usual."""
 
     account: str = ""
@@ -91,6 +90,7 @@ class Meter:
         self._others = others
         # One for each account of the vault and limit, one for each source address.
         self._windows: dict[Counter, Window] = {}
+        self._counted: dict[Payer, tuple[tuple[Counter, Window], ...]] = {}
         self._kills: dict[Counter, Window] = {}
         self.steady_s = steady_s
         self._silences = Silences(steady_s, machine)
@@ -140,10 +140,9 @@ class Meter:
         Of orders only what orders are placed for is asked.
         """
         now_ms = self._now_ms()
-        for counter, amount in _amounts(payer, spend):
-            if counter.limit is not Limit.WEIGHT_1M and amount == 0:
+        for (counter, window), amount in self._charged(payer, spend):
+            if amount == 0 and counter.limit is not Limit.WEIGHT_1M:
                 continue
-            window = self._window(counter)
             used, limit, reserve = window.used(now_ms), self.budget.limit(counter), self.budget.reserve(counter)
             if used + amount + self._elsewhere(counter, window, limit) > limit - reserve:
                 return Kept(counter, used, limit, reserve, window.ends_in_s(now_ms))
@@ -151,14 +150,14 @@ class Meter:
 
     def begin(self, payer: Payer, spend: Spend) -> Charge:
         """Count a request that is sent now. Never refuses: exits, cancels and the kill may use the reserve up."""
-        for counter, amount in _amounts(payer, spend):
-            self._window(counter).begin(amount)
+        for (_, window), amount in self._charged(payer, spend):
+            window.begin(amount)
         return Charge(self, payer, spend, self._now_ms())
 
     def by_kill(self, payer: Payer, spend: Spend) -> None:
         """What is spent now is spent by the guard's own kill, or by its looks at what it has made flat."""
         now_ms = self._now_ms()
-        for counter, amount in _amounts(payer, spend):
+        for counter, amount in zip(_counters(payer), _amounts(spend), strict=False):
             window = self._kills.setdefault(counter, Window(counter.limit.period_ms))
             window.begin(amount)
             window.end(amount, now_ms, now_ms, None)
@@ -166,13 +165,13 @@ class Meter:
     def ended(self, payer: Payer, spend: Spend, sent_ms: int, reported: Mapping[Limit, int]) -> None:
         """See ``Charge.end``."""
         now_ms = self._now_ms()
-        for counter, amount in _amounts(payer, spend):
-            self._window(counter).end(amount, sent_ms, now_ms, reported.get(counter.limit))
+        for (counter, window), amount in self._charged(payer, spend):
+            window.end(amount, sent_ms, now_ms, reported.get(counter.limit))
 
     def undone(self, payer: Payer, spend: Spend) -> None:
         """See ``Charge.undo``."""
-        for counter, amount in _amounts(payer, spend):
-            self._window(counter).begin(-amount)
+        for (_, window), amount in self._charged(payer, spend):
+            window.begin(-amount)
 
     def seen(self) -> dict[str, tuple[int, ...]]:
         """By counter: the number of its window and what the venue reported in it, for other processes.
@@ -229,6 +228,13 @@ class Meter:
         each = max(window.under_way, OTHERS_LEAST[counter.limit])
         return min(self._others * each, limit // OTHERS_MOST)
 
+    def _charged(self, payer: Payer, spend: Spend) -> Iterable[tuple[tuple[Counter, Window], int]]:
+        """The counters that ``spend`` is counted in, each with its window, and how much of it there."""
+        counted = self._counted.get(payer)
+        if counted is None:
+            counted = self._counted[payer] = tuple((counter, self._window(counter)) for counter in _counters(payer))
+        return zip(counted, _amounts(spend), strict=False)
+
     def _window(self, counter: Counter) -> Window:
         window = self._windows.get(counter)
         if window is None:
@@ -239,8 +245,13 @@ class Meter:
         return milliseconds(self._now())
 
 
-def _amounts(payer: Payer, spend: Spend) -> Iterable[tuple[Counter, int]]:
-    yield Counter(Limit.WEIGHT_1M, payer.address), spend.weight
-    if payer.account:
-        yield Counter(Limit.ORDERS_10S, payer.account), spend.orders
-        yield Counter(Limit.ORDERS_1M, payer.account), spend.orders
+def _counters(payer: Payer) -> tuple[Counter, ...]:
+    weight = Counter(Limit.WEIGHT_1M, payer.address)
+    if not payer.account:
+        return (weight,)
+    return weight, Counter(Limit.ORDERS_10S, payer.account), Counter(Limit.ORDERS_1M, payer.account)
+
+
+def _amounts(spend: Spend) -> tuple[int, int, int]:
+    """By ``_counters``; who pays for no account's orders is charged the first alone."""
+    return spend.weight, spend.orders, spend.orders

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from proxy.gate.identity import Identity
 from proxy.gate.ruling import Ruling
@@ -33,13 +34,12 @@ Virtual: TypeAlias = Callable[[Ruling, Identity], Awaitable[UpstreamReply]]
 """Does what was cleared in the venue's place and answers in its shape; nothing is sent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What the bot gets."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     media_type: str = JSON
 
     def to_bytes(self, *, last: bool, to_head: bool = False) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, structs
 
 from proxy.audit.recording import Subject, new_decision_id
 from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
@@ -59,28 +60,30 @@ from proxy.venues.binance.rejections import (
 from proxy.venues.binance.replies import Reported, read_reply
 from proxy.venues.binance.requests import VenueRequest
 from rules.decision import Breach
-from rules.model import AmendOrder, PlaceOrder
+from rules.kill.budget import Spend
+from rules.model import ENTRY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class Errand(Struct, frozen=True, kw_only=True):
     """What is to be carried out: a bot's request, and the ruling on it.
 
-    ``virtual`` stands in for sending. ``retry_after`` is told where the rest of the venue's budget is the kill's;
-    ``note`` says in the audit what was withheld since the decision was written down.
+    ``cost`` is what that takes of the venue's budget, ``None`` at a host of another one. ``virtual`` stands in for
+    sending. ``retry_after`` is told where the rest of the venue's budget is the kill's; ``note`` says in the audit what
+    was withheld since the decision was written down.
     """
 
     request: VenueRequest
     identity: Identity
     ruling: Ruling
+    cost: Spend | None
     virtual: Virtual | None = None
-    retry_after: dict[str, str] = field(default_factory=dict)
+    retry_after: dict[str, str] = {}
     note: str = ""
 
     def keeping(self, places: Sequence[int], breach: Breach) -> Errand:
         """The same without these, which stay here after all."""
         kept = withholding(self.ruling, places, breach)
-        return replace(self, ruling=kept, note=withheld_note(kept))
+        return structs.replace(self, ruling=kept, cost=_cost(self.request, kept), note=withheld_note(kept))
 
 
 class OrderDesk:
@@ -147,7 +150,7 @@ class OrderDesk:
         except RequestReplayed:
             self._counting.turned_away(TurnedAway.REPLAYED)
             return refusal(replayed())
-        errand = Errand(request=request, identity=identity, ruling=ruling, virtual=virtual)
+        errand = Errand(request=request, identity=identity, ruling=ruling, cost=_cost(request, ruling), virtual=virtual)
         if virtual is None:
             # No await lies between this and the send, or others would spend what was still there.
             errand = self._within_budget(errand)
@@ -206,7 +209,7 @@ class OrderDesk:
             signed_ms=window.recv_window_ms if errand.virtual is None else None,
             note="virtual" if errand.virtual is not None else errand.note,
         )
-        if _places_orders(ruling) and all(each.outcome is Reported.UNKNOWN for each in outcomes):
+        if all(each.outcome is Reported.UNKNOWN for each in outcomes) and _orders_in(ruling):
             # A 5xx of a proxy in between reads like a refusal to some clients; say what is true.
             return refusal(unknown_outcome(), headers)
         return merged(request, reply, places, refused, headers | passed_headers(reply))
@@ -229,15 +232,14 @@ class OrderDesk:
     def _within_budget(self, errand: Errand) -> Errand:
         """The errand without what adds risk, when the rest of the venue's budget is the kill's; exits go on, and
         cancels unless a kill runs."""
-        ruling = errand.ruling
-        spending = spending_places(ruling)
+        spending = spending_places(errand.ruling)
         if not spending:
             return errand
-        refused = self._budget.refusal(ruling.request.subject.account, errand.request.cost(_orders_in(ruling)))
+        refused = self._budget.refusal(errand.identity.account, errand.cost)
         if refused is None:
             return errand
         breach, retry_after_s = refused
-        return replace(errand.keeping(spending, breach), retry_after={"Retry-After": str(retry_after_s)})
+        return structs.replace(errand.keeping(spending, breach), retry_after={"Retry-After": str(retry_after_s)})
 
     async def _answered(self, errand: Errand, window: SendWindow) -> UpstreamReply:
         began_ns = clock_ns()
@@ -266,7 +268,7 @@ class OrderDesk:
                 body=outbound.body,
                 api_key=identity.exchange_key.api_key,
                 account=identity.account,
-                cost=errand.request.cost(_orders_in(ruling)),
+                cost=errand.cost,
                 order=True,
                 way_out=ruling.fence is None,
             ),
@@ -274,10 +276,10 @@ class OrderDesk:
         )
 
 
-def _places_orders(ruling: Ruling) -> bool:
-    return _orders_in(ruling) > 0
+def _cost(request: VenueRequest, ruling: Ruling) -> Spend | None:
+    return request.cost(_orders_in(ruling))
 
 
 def _orders_in(ruling: Ruling) -> int:
     """How many orders would be placed or amended: what the venue counts against the account."""
-    return sum(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
+    return sum(isinstance(each.command, ENTRY) for each in ruling.cleared.values())

@@ -7,12 +7,12 @@ retries.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Final, Protocol
 from urllib.request import Request
 
 import httpx
+from msgspec import Struct
 
 from proxy import under_way
 from proxy.budget.silence import Silence
@@ -55,8 +55,7 @@ class OutcomeUnknown(Exception):
     """Bytes left and no whole answer came back. The venue may or may not have acted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboundRequest:
+class OutboundRequest(Struct, frozen=True, kw_only=True):
     """What goes to the venue: only our own constants, our parameters and our credentials.
 
     ``account`` is whose request it is, empty for nobody's. ``host`` is which of the venue's it is for; ``cost`` is what
@@ -81,8 +80,7 @@ class OutboundRequest:
         return f"OutboundRequest(method={self.method!r}, url={self.url.partition('?')[0]!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamReply:
+class UpstreamReply(Struct, frozen=True, kw_only=True):
     """A whole answer of the venue."""
 
     status: int

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy.decoding import build
-from proxy.store.codec import load
+from proxy.decoding import decoder
 from proxy.store.keys import Keys
 from proxy.store.view import View
 from rules.account import Account
@@ -29,6 +28,13 @@ class Document:
 
 
 _NONE: Final = Document()
+
+_ACCOUNT: Final = decoder(Account)
+_RECORD: Final = decoder(AccountRecord)
+_MARKETS: Final = decoder(dict[str, Market])
+_INSTRUMENTS: Final = decoder(dict[str, Instrument])
+_CONDITIONS: Final = decoder(Conditions)
+_USUAL: Final = decoder(UsualOrders)
 
 ASKERS_MAX: Final = 4096
 """Bots on accounts whose documents' names are remembered; beyond it all are made anew."""
@@ -60,11 +66,11 @@ class Documents:
         keys = self._keys
         return {
             keys.account(account): decode_account,
-            keys.record(account): lambda body: build(load(body), AccountRecord),
+            keys.record(account): _RECORD.decode,
             keys.markets(venue): decode_markets,
-            keys.instruments(venue): lambda body: build(load(body), dict[str, Instrument]),
-            keys.conditions(venue): lambda body: build(load(body), Conditions),
-            keys.usual(bot): lambda body: build(load(body), UsualOrders),
+            keys.instruments(venue): _INSTRUMENTS.decode,
+            keys.conditions(venue): _CONDITIONS.decode,
+            keys.usual(bot): _USUAL.decode,
             keys.policy: self._policy_of,
         }
 
@@ -121,9 +127,9 @@ class Documents:
 
 def decode_account(body: str) -> Account:
     """The account document."""
-    return build(load(body), Account)
+    return _ACCOUNT.decode(body)
 
 
 def decode_markets(body: str) -> Mapping[str, Market]:
     """The venue's prices."""
-    return build(load(body), dict[str, Market])
+    return _MARKETS.decode(body)

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from proxy.gate.alarm import Alarm
 from proxy.gate.upstream import OutcomeUnknown, Turnstile, UpstreamReply
 from proxy.gate.wire.reply import NotAReply, ReplyReader
 from proxy.gate.wire.tls import TlsLayer
@@ -46,7 +47,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
         self._reply: asyncio.Future[UpstreamReply] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop, lambda: self.drop("ReadTimeout"))
 
     def fit(self) -> bool:
         """Whether a request may be written: the venue has neither hung up nor said anything unasked.
@@ -82,7 +83,7 @@ class Connection(asyncio.Protocol):
             if left is not None:
                 left()
         if not self.gone:
-            self._timer = self._loop.call_later(reply_timeout_s, self.drop, "ReadTimeout")
+            self._alarm.expect_within(reply_timeout_s)
         return reply
 
     def abandon(self, reply: asyncio.Future[UpstreamReply]) -> None:
@@ -100,6 +101,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         reply = self._ended()
+        self._alarm.cancel()
         if reply is not None and not reply.done():
             reply.set_exception(OutcomeUnknown(reason))
         if not self.ready.done():
@@ -178,8 +180,6 @@ class Connection(asyncio.Protocol):
             self.drop("the venue closes it")
 
     def _ended(self) -> asyncio.Future[UpstreamReply] | None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.expect_nothing()
         reply, self._reply = self._reply, None
         return reply

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import hiredis
 
 from proxy.store.client import Script
 
@@ -10,23 +13,17 @@ Part = str | bytes | int
 """What a command is made of. No ``float`` and no ``bool``: how those are spelled is for the caller to say."""
 
 
+_KINDS: Final = frozenset((str, bytes, int))
+"""By their exact types: a bool is an int, too."""
+
+
 def encode(*parts: Part) -> bytes:
     """One command. Raises ``TypeError`` for what is no ``Part``: nothing is turned to text by guess."""
-    pieces = [b"*%d\r\n" % len(parts)]
-    for part in parts:
-        text = _bytes_of(part)
-        pieces.append(b"$%d\r\n%b\r\n" % (len(text), text))
-    return b"".join(pieces)
-
-
-def _bytes_of(part: Part) -> bytes:
-    if isinstance(part, str):
-        return part.encode()
-    if isinstance(part, bytes):
-        return part
-    if type(part) is int:  # By its exact type: a bool is an int, too.
-        return b"%d" % part
-    raise TypeError(f"a command has no {type(part).__name__}")
+    if not _KINDS.issuperset(map(type, parts)):
+        stranger = next(part for part in parts if type(part) not in _KINDS)
+        raise TypeError(f"a command has no {type(stranger).__name__}")
+    packed: bytes = hiredis.pack_command(cast(Any, parts))  # Its stub knows tuples of one part alone.
+    return packed
 
 
 def by_digest(script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> bytes:
