@@ -20,7 +20,9 @@ may be of refusals whose entry is forgotten already.
 """
 
 MARGIN_S: Final = 1
-"""Attempts bear the store's time and are judged by the gate's: so much more of them is asked for."""
+"""Attempts bear the store's time and are judged by the gate's, and so far apart the two may seem, by what the answer
+took of it: so much more of them is asked for. Where the clocks differ by more than half of it, the gate dates them
+anew."""
 
 
 def attempts_within(snapshot: Snapshot, window_s: int) -> tuple[Attempt, ...]:

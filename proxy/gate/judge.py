@@ -25,7 +25,7 @@ from proxy.gate.latch import Latch
 from proxy.gate.readiness import Readiness, kept_back, make_ready
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling
 from proxy.gate.second_look import decide_in_turn
-from proxy.gate.snapshots import snapshot_of
+from proxy.gate.snapshots import by_our_clock, snapshot_of
 from proxy.gate.unreported import unreported_of
 from proxy.gate.upstream import FenceClosed, FenceLapsed, NotSent, Turnstile
 from proxy.store.codec import once_for_all
@@ -169,7 +169,7 @@ class Judge:
             action,
             records,
             orders or None,
-            unreported_of(ruling.request.subject, lost.values(), self._now()) if ruling.reserved else (),
+            unreported_of(subject, lost.values(), self._now()) if lost and ruling.reserved else (),
         )
         return self._written_down(record, telling)
 
@@ -213,10 +213,10 @@ class Judge:
         for earlier in range(HOLDS_MAX):
             asked = hold_request(request, reading, policy, self._now())
             if earlier:
-                asked = replace(asked, write_ahead=None, replay_window_ms=0)
+                asked = structs.replace(asked, write_ahead=None, replay_window_ms=0)
             view = await self._store.hold(asked)
             if view.policy is None or view.policy.version == policy.version:
-                return view
+                return by_our_clock(view, self._now())
             await self._release(request)
             policy = view.policy
         raise StoreUnavailable("the policy does not stay the same")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
+
+from msgspec import structs
 
 from proxy.gate.ruling import JudgedRequest
 from proxy.store.view import View, controls_for
 from rules.account import Account
+from rules.attempts import MARGIN_S
 from rules.derived import Derived
 from rules.facts import AccountRecord, Conditions
 from rules.model import TradingState, symbol_of
@@ -17,6 +20,10 @@ from rules.snapshot import Controls, Snapshot
 from rules.usual import UsualOrders
 
 D = TypeVar("D", bound=Derived)
+
+CLOCKS_AGREE: Final = timedelta(seconds=MARGIN_S / 2)
+"""So far apart may the store's clock and this host's be for nothing to be dated anew: rules are given that much more of
+a bot's earlier entries, and the answer takes a part of it."""
 
 CUTS_MAX: Final = 64
 """Cuts kept of one document. What is asked for is up to the bots; beyond this all are made anew."""
@@ -51,6 +58,14 @@ def snapshot_of(
         overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
         usual=None if view.usual is None else _usual_of(view.usual, frozenset(asked)),
     )
+
+
+def by_our_clock(view: View, now: datetime) -> View:
+    """The view, with the bot's earlier entries dated as if this host's clock, which shows ``now``, had been the
+    store's: rules hold them against ours."""
+    if view.told_at is None or not view.attempts or abs(ahead := view.told_at - now) <= CLOCKS_AGREE:
+        return view
+    return structs.replace(view, attempts=tuple(replace(each, at=each.at - ahead) for each in view.attempts))
 
 
 def controls_of(request: JudgedRequest, fields: Mapping[str, str], *, stopped: bool) -> Controls:

@@ -50,7 +50,7 @@ class Sent:
 class InFlight:
     """What was under way; ``known`` is false when the store could not be asked, or may have lost what it knew.
 
-    ``server`` is the run id of the store's server that told; empty where none did.
+    ``server`` names the store's server that told; empty where none did.
     """
 
     known: bool
@@ -92,7 +92,7 @@ async def in_flight(store: WardenStore, accounts: Sequence[str], bot: str | None
         for account, hold in told.holds
         if hold.status is not HoldStatus.ACCEPTED and bot in (None, hold.bot)
     )
-    return InFlight(known=True, sent=tuple(sent), server=told.run_id)
+    return InFlight(known=True, sent=tuple(sent), server=told.server)
 
 
 async def followed(

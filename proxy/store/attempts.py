@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Self
@@ -34,7 +34,10 @@ _TRIMMED: Final = "TRIMMED"
 class Line:
     """One line of the store: an attempt, or that one was refused or sized down. ``says`` are the attempt's orders, or
     the size that would have passed, or did. ``later`` is the line that says so of an attempt, ``None`` when there is
-    none: the last, for one that was sized down may be kept back in the end."""
+    none: the last, for one that was sized down may be kept back in the end.
+
+    ``dated_us`` is when it counts as made: of a line from before the store's clock was set back, or of another server,
+    when that was noticed. So it counts as new for one window, and not until the clock is there again."""
 
     at_us: int
     hold_id: str
@@ -43,6 +46,10 @@ class Line:
     later: Line | None = None
     read: Attempt | None = None
     """What it says, kept while somebody looks as far back."""
+    dated_us: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dated_us = self.at_us
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -60,7 +67,7 @@ class Line:
         if self.read is None:
             later = self.later
             self.read = Attempt(
-                at=at_of(self.at_us),
+                at=at_of(self.dated_us),
                 hold_id=self.hold_id,
                 orders=build(load(self.says), tuple[HeldOrder, ...]),
                 refused=later is not None and later.kind != _TRIMMED,
@@ -91,15 +98,18 @@ class Told:
                 _note(lines, place)
         return Told(tuple(lines[-ATTEMPTS_MAX:]))
 
-    def since(self, moment: datetime) -> tuple[Attempt, ...]:
-        """The attempts that are no older, in the order in which they were made: the store's clock may be set back.
+    def since(self, moment: datetime, now: datetime) -> tuple[Attempt, ...]:
+        """The attempts that are no older, in the order in which they were made, by the store's clock, which shows
+        ``now``: it may be set back.
 
         Raises what decoding raises.
         """
-        from_us = (moment - _EPOCH) // _MICROSECOND
+        from_us, now_us = (moment - _EPOCH) // _MICROSECOND, (now - _EPOCH) // _MICROSECOND
         attempts = []
         for line in self.lines:
-            if line.at_us < from_us:
+            if line.dated_us > now_us:
+                line.dated_us, line.read = now_us, None
+            if line.dated_us < from_us:
                 line.read = None
             elif line.kind == _TRIED:
                 attempts.append(line.attempt())
@@ -155,4 +165,5 @@ def _note(lines: list[Line], place: int) -> None:
         tried = lines[before]
         if tried.hold_id == later.hold_id and tried.kind == _TRIED:
             lines[before] = Line(tried.at_us, tried.hold_id, _TRIED, tried.says, later)
+            lines[before].dated_us = tried.dated_us
             return

@@ -13,7 +13,7 @@ from proxy.store.attempts import ATTEMPTS_MAX, Told, at_of
 from proxy.store.codec import dump, load
 from proxy.store.holds import KnownHolds
 from proxy.store.keys import Keys
-from proxy.store.unreported import decode_unreported
+from proxy.store.unreported import unreported_beside
 from proxy.store.view import Bucket, HoldRequest, View
 from rules.ages import seconds
 from rules.facts import Override, Score
@@ -98,6 +98,7 @@ def view_of(known: View, holds: KnownHolds, tried: Told, request: HoldRequest, r
     controls, balances = reply[2], reply[5]
     levels = (f"bot:{request.bot}", f"account:{request.account}", "desk")
     scores = {level: _score(text) for level, text in zip(levels, reply[4], strict=True)}
+    told_at = at_of(int(reply[11]))
     return View(
         sequence=int(reply[1]),
         controls=dict(zip(controls[::2], controls[1::2], strict=True)),
@@ -106,8 +107,9 @@ def view_of(known: View, holds: KnownHolds, tried: Told, request: HoldRequest, r
         scores=scores,
         tokens={bucket.scope: Decimal(left) for bucket, left in zip(request.buckets, balances, strict=True)},
         holds=holds.read(request.account, reply[6]),
-        unreported=decode_unreported(reply[8]),
-        attempts=tried.since(at_of(int(reply[11])) - seconds(request.attempts_window_s)),
+        unreported=unreported_beside(request.orders, request.bot, reply[8]),
+        attempts=tried.since(told_at - seconds(request.attempts_window_s), told_at),
+        told_at=told_at,
         overrides=tuple(sorted(map(_override, reply[10]), key=_by_expiry)),
         account=known.account,
         markets=known.markets,

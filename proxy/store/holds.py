@@ -9,14 +9,16 @@ from typing import Final
 
 import msgspec
 
-from proxy.decoding import build
-from proxy.store.codec import load
+from proxy.decoding import decoder
 from rules.account import HeldOrder, Hold, HoldStatus
 
 log = logging.getLogger("perpguard.store")
 
 HOLDS_KEPT: Final = 2_048
 """Holds that the warden keeps as it decoded them: the most that an account may have (``HOLDS_MAX``)."""
+
+
+_ORDERS: Final = decoder(tuple[HeldOrder, ...])
 
 
 @lru_cache(maxsize=HOLDS_KEPT)
@@ -31,7 +33,7 @@ def readable_hold(account: str, hold_id: str, state: str) -> tuple[Hold, int] | 
     it."""
     try:
         return decode_hold(hold_id, state)
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as trouble:
+    except (msgspec.DecodeError, ValueError, RecursionError) as trouble:
         log.error("the hold %s of %s cannot be read: %s", hold_id, account, trouble)
         return None
 
@@ -60,6 +62,6 @@ def _decoded(hold_id: str, state: str) -> tuple[Hold, int]:
         bot=bot,
         sequence=int(sequence),
         status=HoldStatus(status),
-        orders=build(load(body), tuple[HeldOrder, ...]),
+        orders=_ORDERS.decode(body),
     )
     return hold, int(at_us)

@@ -16,14 +16,16 @@ from rules.account import Hold
 
 @dataclass(frozen=True, slots=True)
 class ToldHolds:
-    """Holds, each with its account, as the server of one run id tells them.
+    """Holds, each with its account, as one server tells them.
 
+    ``server`` is its run id, and with it what it was told since it was last made a primary (its replication id): failed
+    over to another one and back between two looks, it may have lost what was written before, and is another.
     ``whole`` is false where one may be lacking: the server is a replica, it is not the one that a warden has filled,
     nobody has gone through all of these accounts since it was distrusted, or another version of the guard made one that
     cannot be read.
     """
 
-    run_id: str
+    server: str
     whole: bool
     holds: tuple[tuple[str, Hold], ...]
 
@@ -48,4 +50,4 @@ class Telling(DeskStore):
         ]
         holds = tuple((account, each[0]) for account, each in found if each is not None)
         whole = filled == run_id and bool(epoch) and not any(doubted) and not is_replica and len(holds) == len(found)
-        return ToldHolds(run_id, whole, holds)
+        return ToldHolds(f"{run_id} {replication.get('master_replid', '')}", whole, holds)

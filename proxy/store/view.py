@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -39,8 +40,7 @@ class Bucket:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldRequest:
+class HoldRequest(Struct, frozen=True, kw_only=True):
     """What the one round trip is asked: whom to check, what to count and reserve, what to write ahead.
 
     ``attempts_window_s`` is how far back the bot's earlier entries are wanted, 0 for none.
@@ -64,6 +64,8 @@ class View(Struct, frozen=True, kw_only=True):
     """The store's answer, decoded: everything a snapshot is made of, and the policy in force at that moment.
 
     ``policy`` is ``None`` when the store has none, or one this gate cannot read; ``policy_version`` names it still.
+    ``told_at`` is what the store's clock showed, by which ``attempts`` are dated; ``None`` of what was put together
+    without asking it.
     """
 
     sequence: int
@@ -85,6 +87,7 @@ class View(Struct, frozen=True, kw_only=True):
     scores: Mapping[str, Score] = {}
     overrides: tuple[Override, ...] = ()
     usual: UsualOrders | None = None
+    told_at: datetime | None = None
 
 
 class Look(Struct, frozen=True, kw_only=True):

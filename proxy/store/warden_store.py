@@ -30,8 +30,8 @@ from proxy.store.ownership import TakenOver
 from proxy.store.publications import Publications, around
 from proxy.store.telling import Telling
 from proxy.store.timers import Timers
-from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.account import Account, Hold, UnreportedOrder
+from proxy.store.unreported import proven_absent, spent, unreported_arguments
+from rules.account import Account, Hold, HoldStatus, UnreportedOrder
 
 log = logging.getLogger("perpguard.store")
 
@@ -222,14 +222,12 @@ class WardenStore(Publications, AuditStream, Controls, Telling, Timers):
         """Make a survey the account's state and release the holds it has seen: those that the venue acknowledged before
         the store showed ``began_us``.
 
-        ``began_s`` is when it showed that at the earliest (``steady_s``), ``None`` for just now. By as much as the
-        store's clock has gone on less since then, it may have been set back, and a hold that is newer than the survey
-        seem older than it: so much earlier must one have been acknowledged. ``symbols`` is what was surveyed, ``None``
-        for everything. ``resolved`` are holds proven to be over. The document goes to the audit in the same step.
-        Raises ``EpochLost``.
+        ``began_s`` is when it showed that at the earliest (``steady_s``), ``None`` for just now. ``symbols`` is what
+        was surveyed, ``None`` for everything. ``resolved`` are holds proven to be over. The document goes to the audit
+        in the same step. Raises ``EpochLost``.
         """
         keys = self._keys
-        since_s = 0.0 if began_s is None else steady_s() - began_s
+        seen = await self._seen(account.name, began_us, began_s, symbols)
         return _published(
             await run_script(
                 self._redis,
@@ -237,13 +235,34 @@ class WardenStore(Publications, AuditStream, Controls, Telling, Timers):
                 [keys.account(account.name), keys.holds(account.name), keys.epoch, keys.audit],
                 [
                     *self._document_arguments(account, desk, conversion),
-                    began_us,
-                    round(since_s * 1e6),
-                    "ALL" if symbols is None else f"|{'|'.join(sorted(symbols))}|",
+                    len(seen),
+                    *(part for aged in seen for part in (aged.hold.hold_id, aged.at_us)),
                     *resolved,
                 ],
             )
         )
+
+    async def _seen(
+        self, account: str, began_us: int, began_s: float | None, symbols: frozenset[str] | None
+    ) -> Sequence[AgedHold]:
+        """The holds that a survey of these ``symbols`` has seen.
+
+        By as much as the store's clock has gone on less since it began, that may have been set back, and a hold that is
+        newer than the survey seem older than it: so much earlier must one have been acknowledged. The two clocks are
+        compared here, around questions of their own, not as it is published: for how long that waits at the store,
+        nobody could tell from a clock that was set.
+        """
+        held = await self.holds(account)
+        shown_us = await self.now_us()
+        passed_us = 0 if began_s is None else round((steady_s() - began_s) * 1e6)
+        before_us = began_us - max(0, began_us + passed_us - shown_us)
+        return [
+            aged
+            for aged in held
+            if aged.hold.status is HoldStatus.ACCEPTED
+            and aged.at_us < before_us
+            and (symbols is None or all(order.symbol in symbols for order in aged.hold.orders))
+        ]
 
     async def publish_events(
         self,
@@ -331,28 +350,20 @@ class WardenStore(Publications, AuditStream, Controls, Telling, Timers):
         if not await self._redis.exists(self._keys.unreported(account)):
             return
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hvals(self._keys.unreported(account))
+        pipeline.hgetall(self._keys.unreported(account))
         pipeline.hkeys(self._keys.holds(account))
         pipeline.hget(self._keys.account(account), "body")
-        bodies, hold_ids, body = await pipeline.execute()
+        kept, hold_ids, body = await pipeline.execute()
         known = _readable(account, body)
-        if not bodies or known is None:
-            return
-        spent = [each for each in decode_unreported(bodies) if not may_stand(each, frozenset(hold_ids), known)]
-        if spent:
-            await self._redis.hdel(self._keys.unreported(account), *map(unreported_field, spent))
+        if known is not None and (fields := spent(kept, frozenset(hold_ids), known)):
+            await self._redis.hdel(self._keys.unreported(account), *fields)
 
     async def forget_unreported(self, account: str, hold_id: str, names: frozenset[str]) -> None:
         """Orders of a hold, by client order id, that are proven not to exist: nobody need ask about them."""
         key = self._keys.unreported(account)
-        bodies: Any = await self._redis.hvals(key)
-        gone = [
-            each
-            for each in decode_unreported(bodies)
-            if each.hold_id == hold_id and each.order.client_order_id in names
-        ]
-        if gone:
-            await self._redis.hdel(key, *map(unreported_field, gone))
+        kept: Any = await self._redis.hgetall(key)
+        if fields := proven_absent(kept, hold_id, names):
+            await self._redis.hdel(key, *fields)
 
     async def forget_attempts(self, account: str, bot: str) -> None:
         """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""

@@ -1,6 +1,19 @@
 -- Shared by the scripts that change holds; put in front of them. A hold is "sequence|status|us|bot|orders".
 local HOLD = '^(%d+)|(%u+)|(%d+)|([^|]*)|(.*)$'
 
+-- A hold and its orders; nothing where another version of the guard wrote it and it cannot be read here: one such hold
+-- must not keep an account from being published. It stays as it is, and counts, until it is proven to be over.
+local function read_hold(id, text)
+  local sequence, status, at, bot, body = string.match(text, HOLD)
+  if not sequence or string.sub(body, 1, 1) ~= '[' then return nil end
+  local is_read, orders = pcall(cjson.decode, body)
+  if not is_read then return nil end
+  for _, order in ipairs(orders) do
+    if type(order) ~= 'table' then return nil end
+  end
+  return {id = id, sequence = sequence, status = status, at = at, bot = bot, orders = orders, changed = false}
+end
+
 -- An order as one text, whatever the order of its fields and whatever scripts have read and written it again.
 local function fingerprint(value)
   if type(value) ~= 'table' then return value == cjson.null and '' or tostring(value) end
@@ -67,11 +80,7 @@ local function convert(key, text)
     for i = 1, #all, 2 do
       for _, name in ipairs(wanted) do
         if string.find(all[i + 1], name, 1, true) then
-          local sequence, status, at, bot, body = string.match(all[i + 1], HOLD)
-          holds[#holds + 1] = {
-            id = all[i], sequence = sequence, status = status, at = at, bot = bot,
-            orders = cjson.decode(body), changed = false,
-          }
+          holds[#holds + 1] = read_hold(all[i], all[i + 1])
           break
         end
       end

@@ -3,6 +3,7 @@
 -- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN, LOST or KEEP 3 the orders the venue took or '' 4 number of unreported
 --       orders 5 how long to keep those, s, then per unreported order: its field and body; then audit records
 -- LOST is UNKNOWN of a hold whose gate says no more. One that was settled since that was seen is not lost.
+-- One that another version of the guard has written anew meanwhile, and that cannot be read here, can only be released.
 local state = redis.call('HGET', KEYS[1], ARGV[1])
 local sequence, before, at, bot, body = string.match(state or '', HOLD)
 local action = ARGV[2]
@@ -19,7 +20,7 @@ end
 if state then
   if action == 'RELEASE' then
     redis.call('HDEL', KEYS[1], ARGV[1])
-  elseif action ~= 'KEEP' then
+  elseif action ~= 'KEEP' and sequence then
     local clock = redis.call('TIME')
     local hold = {
       sequence = sequence, status = action, bot = bot,
@@ -28,16 +29,18 @@ if state then
     -- An order that nobody knows the fate of was sent after its hold was made: what the venue has of before is another.
     if action == 'UNKNOWN' then hold.at = at end
     -- Mostly the venue took all, and the stream has told of none yet.
-    if ARGV[3] == '' or ARGV[3] == body then
+    local whole = ARGV[3] == '' or ARGV[3] == body
+    local held = not whole and read_hold(ARGV[1], state)
+    if whole then
       redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, hold.status, hold.at, bot, body}, '|'))
-    else
+    elseif held then
       -- The stream may have told of some of these orders already: what is no longer held is not held again.
       local still, kept = {}, {}
       for _, order in ipairs(cjson.decode(ARGV[3])) do
         local name = fingerprint(order)
         still[name] = (still[name] or 0) + 1
       end
-      for _, order in ipairs(cjson.decode(body)) do
+      for _, order in ipairs(held.orders) do
         local name = fingerprint(order)
         if (still[name] or 0) > 0 then
           still[name] = still[name] - 1

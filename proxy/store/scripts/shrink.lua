@@ -4,6 +4,7 @@
 local state = redis.call('HGET', KEYS[1], ARGV[1])
 if not state then return 0 end
 local sequence, status, at, bot = string.match(state, HOLD)
+if not sequence then return 0 end -- Another version of the guard has written it anew: it cannot be read here.
 redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, status, at, bot, ARGV[2]}, '|'))
 local clock = redis.call('TIME')
 local now_us = string.format('%d', clock[1] * 1000000 + clock[2])

@@ -1,15 +1,21 @@
 """Rules about single orders that need what the store remembers or what others have under way."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+import redis
 
+from proxy.clock import utc_now
+from proxy.gate.judge import Judge
 from proxy.gate.ruling import Outcome
 from proxy.gate.wording import guard_headers
 from proxy.gate.wording import refusals as said_of
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import dump, load, plain
+from proxy.store.gate_store import GateStore
+from proxy.store.keys import Keys
 from rules.flow.anti_slicing import AntiSlicing
 from rules.flow.staged_response import StagedResponse
 from rules.model import Side
@@ -22,6 +28,7 @@ from rules.usual import UsualSizes
 from tests.proxy.gate.conftest import asking, refusals
 from tests.proxy.signals.test_order_stream import a_record
 from tests.rules.builders import a_buy, a_sell, an_account
+from tests.support.policies import in_force
 
 ORDER = a_buy("BTCUSDT", "1", "49000")
 
@@ -34,6 +41,37 @@ async def test_the_same_order_again_is_refused_though_the_first_is_over(desk):
     assert refusals(await judge.judge(asking(ORDER))) == ["DUPLICATE_ORDER"]
     assert (await judge.judge(asking(a_buy("BTCUSDT", "1", "49000.1")))).cleared
     assert (await judge.judge(asking(ORDER, bot="other-bot"))).cleared
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(hours=1)], ids=["behind", "ahead"])
+async def test_a_window_is_as_long_where_the_gate_s_clock_is_not_the_store_s(desk, ahead):
+    """A gate ahead of the store would take what was tried just now for long ago; one behind, what was long ago for
+    just now."""
+
+    def a_gate(store: GateStore) -> Judge:
+        policy = desk.under(DuplicateOrder(window_s=60))
+        return Judge(store=store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: utc_now() + ahead)
+
+    world, now = an_account(), utc_now() + ahead
+    markets = {symbol: replace(market, as_of=now) for symbol, market in world.markets.items()}
+    await desk.knows(replace(world, account=replace(world.account, as_of=now), markets=markets))
+    judge = a_gate(desk.store)
+    first = await judge.judge(asking(ORDER))
+    await judge.settle(first, Outcome.REJECTED, [], {"kind": "outcome"})
+    assert refusals(await judge.judge(asking(ORDER))) == ["DUPLICATE_ORDER"]
+    age(desk, timedelta(seconds=90))
+    another = GateStore(desk.url, desk.name, policy_of=in_force, timeout_s=2.0)
+    assert (await a_gate(another).judge(asking(ORDER))).cleared
+    await another.aclose()
+
+
+def age(desk, by):
+    """What was tried was tried so much earlier."""
+    key = Keys(desk.name).attempts("demo", "demo-bot")
+    with redis.Redis.from_url(desk.url, decode_responses=True) as client:
+        for place, line in enumerate(client.lrange(key, 0, -1)):
+            at_us, _, rest = line.partition("|")
+            client.lset(key, place, f"{int(at_us) - by // timedelta(microseconds=1)}|{rest}")
 
 
 async def test_a_bot_is_told_no_size_of_one_rule_where_another_one_names_none(desk):

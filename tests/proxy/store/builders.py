@@ -6,6 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from msgspec import structs
+
 from proxy.store.view import Bucket, HoldRequest
 from proxy.store.warden_store import Published, WardenStore
 from rules.account import Account, HeldOrder
@@ -39,7 +41,7 @@ def a_request(hold_id: str = "h1", **changes: Any) -> HoldRequest:
         replay_digest=f"digest of {hold_id}",
         replay_window_ms=5000,
     )
-    return replace(request, **changes)
+    return structs.replace(request, **changes)
 
 
 def a_bucket(

@@ -37,6 +37,12 @@ async def demote(server: EmbeddedStore) -> None:
         await client.replicaof("127.0.0.1", "1")
 
 
+async def promote(server: EmbeddedStore) -> None:
+    """Make it a primary again, as it is."""
+    async with redis.asyncio.Redis.from_url(server.url) as client:
+        await client.replicaof("NO", "ONE")
+
+
 async def run_id(client: redis.asyncio.Redis) -> str:
     """Which server answers."""
     return str((await client.info("server"))["run_id"])

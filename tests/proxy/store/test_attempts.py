@@ -12,6 +12,9 @@ from proxy.store.attempts import LINES_KEPT, NO_ATTEMPTS, KnownAttempts, Told, a
 from proxy.store.gate_store import GateStore
 from tests.proxy.store.builders import a_held_order, a_request
 
+LATER = at_of(4_000_000_000_000_000)
+"""What the store's clock shows where it was never set back."""
+
 
 async def test_what_was_tried_before_comes_back_oldest_first_without_the_order_itself(gate):
     for hold_id, quantity in (("h1", "1"), ("h2", "2")):
@@ -105,7 +108,7 @@ async def test_what_a_gate_remembers_and_is_told_is_what_the_store_has(server, d
     gates = [GateStore(server.url, desk, timeout_s=2.0) for _ in range(2)]
     for number in range(60):
         gate, hold_id = chance.choice(gates), f"h{number}"
-        has = NO_ATTEMPTS.followed_by(await raw.lrange(key, 0, -1)).since(at_of(0))
+        has = NO_ATTEMPTS.followed_by(await raw.lrange(key, 0, -1)).since(at_of(0), LATER)
         view = await gate.hold(a_request(hold_id, attempts_window_s=600))
         assert view.attempts == has, f"after {number} orders"
         match chance.choice(["settled", "settled", "refused", "flood", "at once", "wiped"]):
@@ -128,7 +131,20 @@ async def test_what_a_gate_remembers_and_is_told_is_what_the_store_has(server, d
 
 async def test_a_clock_that_was_set_back_hides_none_that_is_wanted():
     told = NO_ATTEMPTS.followed_by([f"{at_us}|h{at_us}|TRIED|[]" for at_us in (100, 101, 50, 51)])
-    assert [each.hold_id for each in told.since(at_of(60))] == ["h100", "h101"]
+    assert [each.hold_id for each in told.since(at_of(60), LATER)] == ["h100", "h101"]
+
+
+async def test_what_lies_ahead_of_the_clock_counts_as_new_for_one_window_alone():
+    """Dated by a clock that was put right since, it would count as made just now until the clock is there again."""
+    told = NO_ATTEMPTS.followed_by(["100|h100|TRIED|[]", "200|h200|TRIED|[]"])
+    assert [each.at for each in told.since(at_of(140), at_of(150))] == [at_of(150)]
+    told = told.followed_by(["151|h151|TRIED|[]", "152|h200|REFUSED|"])
+    assert [(each.hold_id, each.at, each.refused) for each in told.since(at_of(140), at_of(160))] == [
+        ("h200", at_of(150), True),
+        ("h151", at_of(151), False),
+    ]
+    assert [each.hold_id for each in told.since(at_of(151), at_of(161))] == ["h151"]
+    assert told.mark == "152|h200|REFUSED|"
 
 
 async def test_an_answer_of_before_does_not_mix_with_what_was_learnt_since():
@@ -145,32 +161,32 @@ async def test_a_refusal_changes_no_answer_of_before():
     known = KnownAttempts()
     first = known.read("demo", "a", NO_ATTEMPTS, False, ["1|h1|TRIED|[]", "2|h2|TRIED|[]", "3|h1|REFUSED|0.5"])
     later = known.read("demo", "a", first, True, ["4|h2|REFUSED|", "5|gone|REFUSED|1"])
-    assert [(each.hold_id, each.refused, each.refused_at_size) for each in later.since(at_of(0))] == [
+    assert [(each.hold_id, each.refused, each.refused_at_size) for each in later.since(at_of(0), LATER)] == [
         ("h1", True, Decimal("0.5")),
         ("h2", True, None),
     ]
-    assert [each.refused for each in first.since(at_of(0))] == [True, False]
+    assert [each.refused for each in first.since(at_of(0), LATER)] == [True, False]
 
 
 async def test_an_attempt_is_read_once_for_all_orders_that_look_back_at_it():
     told = NO_ATTEMPTS.followed_by(["1|h1|TRIED|[]", "2|h2|TRIED|[]"])
     later = told.followed_by(["3|h2|REFUSED|"])
-    assert told.since(at_of(0))[0] is later.since(at_of(0))[0]
+    assert told.since(at_of(0), LATER)[0] is later.since(at_of(0), LATER)[0]
 
 
 async def test_an_attempt_that_nobody_looks_back_at_any_more_takes_no_room():
     told = NO_ATTEMPTS.followed_by(["1|h1|TRIED|[]", "2|h2|TRIED|[]"])
-    assert len(told.since(at_of(1))) == 2
-    assert [each.hold_id for each in told.since(at_of(2))] == ["h2"]
+    assert len(told.since(at_of(1), LATER)) == 2
+    assert [each.hold_id for each in told.since(at_of(2), LATER)] == ["h2"]
     assert [line.read is None for line in told.lines] == [True, False]
-    assert [each.hold_id for each in told.since(at_of(1))] == ["h1", "h2"]
+    assert [each.hold_id for each in told.since(at_of(1), LATER)] == ["h1", "h2"]
 
 
 async def test_what_nobody_looks_back_at_is_not_read():
     told = NO_ATTEMPTS.followed_by(["1|h1|TRIED|no orders", "2|h2|TRIED|[]"])
-    assert [each.hold_id for each in told.since(at_of(2))] == ["h2"]
+    assert [each.hold_id for each in told.since(at_of(2), LATER)] == ["h2"]
     with pytest.raises(ValueError):
-        told.since(at_of(1))
+        told.since(at_of(1), LATER)
 
 
 async def test_the_bots_of_long_ago_are_forgotten_first():
@@ -184,4 +200,4 @@ async def test_the_bots_of_long_ago_are_forgotten_first():
 
 
 def _tried(told: Told) -> list[str]:
-    return [each.hold_id for each in told.since(at_of(0))]
+    return [each.hold_id for each in told.since(at_of(0), LATER)]

@@ -50,6 +50,33 @@ async def test_a_hold_acknowledged_since_stays_where_the_clock_went_back_during_
     assert await names(gate) == ["h1"]
 
 
+async def test_it_stays_also_where_the_store_takes_its_time_to_publish(gate, warden, raw):
+    """By then the clock has gone on by as much as it had been set back."""
+    began_s, began_us = steady_s(), await warden.now_us() + 200_000
+    await accepted(gate, "h1")
+    await raw.execute_command("CLIENT", "PAUSE", "10000", "WRITE")
+    publishing = asyncio.create_task(publish(warden, 1, began_us=began_us, began_s=began_s))
+    while await warden.now_us() < began_us:
+        await asyncio.sleep(0.01)
+    await raw.execute_command("CLIENT", "UNPAUSE")
+    assert (await publishing).released == 0
+    assert await names(gate) == ["h1"]
+
+
+@pytest.mark.parametrize("action", ["ACCEPTED", "UNKNOWN"])
+async def test_one_that_is_settled_anew_while_the_survey_is_published_stays(gate, warden, monkeypatch, action):
+    await accepted(gate, "h1")
+    began_us, right = await warden.now_us(), warden.now_us
+
+    async def settled_anew():
+        await gate.settle("demo", "h1", action, [])
+        return await right()
+
+    monkeypatch.setattr(warden, "now_us", settled_anew)
+    assert (await publish(warden, 1, began_us=began_us)).released == 0
+    assert await names(gate) == ["h1"]
+
+
 @pytest.mark.parametrize("forward_s", [0, 600])
 async def test_a_hold_acknowledged_before_is_let_go_however_long_the_survey_took(gate, warden, forward_s):
     """The clock may have gone forward meanwhile."""
