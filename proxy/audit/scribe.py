@@ -26,6 +26,7 @@ from proxy.audit.journal import is_sought, is_written, journal_bytes, journal_fi
 from proxy.audit.outside import OutsideAnchors
 from proxy.audit.place import ArchivePlace, ArchiveTampered, ArchiveUnavailable
 from proxy.audit.recording import new_decision_id
+from proxy.audit.told import load_told
 from proxy.audit.verification import Verification
 from proxy.store.audit_stream import DRAIN_BATCH_MAX, AuditStream
 from proxy.store.client import STORE_TROUBLE
@@ -50,7 +51,7 @@ HEAR_ON_EVERY_S: Final = 0.25
 
 HEAR_AHEAD_AFTER_S: Final = 1.0
 """How long one full batch may follow another before what comes behind them is heard without them: what is heard so is
-decoded once more when it is archived, which makes a backlog of a moment a longer one."""
+decoded once more when it is archived (``load_told`` leaves the most of it out)."""
 
 SPARED_BYTES_MAX: Final = 1024 * 1024 * 1024
 """Up to so much of journals, those stay that are looked into still: a disk must not fill for it."""
@@ -195,7 +196,7 @@ class Scribe:
                     async with self._telling:
                         began = time.monotonic()
                         came = await self._store.read_audit(block_ms=1, after=after)
-                        await self._tell(came, reader)
+                        await self._tell(came, reader, load_told)
                         if goes_on := after == BEGIN or await self._store.stands(after):
                             self._heard_all(came, began)
                     after = (came[-1][0] if came else after) if goes_on else BEGIN
@@ -278,7 +279,7 @@ class Scribe:
         began = time.monotonic()
         came = await self._store.read_audit(block_ms=BLOCK_MS)
         async with self._telling:
-            batch = await self._tell(came, reader)
+            batch = await self._tell(came, reader, load)
         self._heard_all(came, began)
         if len(came) < DRAIN_BATCH_MAX:
             self._behind_since = None
@@ -306,15 +307,17 @@ class Scribe:
         since = self._appending_since
         return since is not None and time.monotonic() - since > HEAR_ON_EVERY_S
 
-    async def _tell(self, came: Sequence[tuple[str, str]], reader: Reader) -> list[tuple[str, RawRecord]]:
-        """Tell what was not told yet, and decode all. A record that is no JSON object goes to the archive all the same;
-        nobody learns from it."""
+    async def _tell(
+        self, came: Sequence[tuple[str, str]], reader: Reader, read: Callable[[str], Any]
+    ) -> list[tuple[str, RawRecord]]:
+        """Tell what was not told yet, and ``read`` all. A record that is no JSON object goes to the archive all the
+        same; nobody learns from it."""
         batch: list[tuple[str, RawRecord]] = []
         for begin in range(0, len(came), HEARD_AT_ONCE):
             part, records = came[begin : begin + HEARD_AT_ONCE], []
             for stream_id, text in part:
                 try:
-                    content = load(text)
+                    content = read(text)
                 except msgspec.DecodeError:
                     batch.append((stream_id, text))
                     continue

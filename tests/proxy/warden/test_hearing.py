@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,11 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 from redis.exceptions import OutOfMemoryError
 
 from proxy.audit.place import archive_place
+from proxy.audit.told import Glimpse, load_told
+from proxy.ledger.books.judging import judged_orders
 from proxy.signals.attention import SEEN_S, Attention
+from proxy.signals.order_stream import OrderStream
 from proxy.signals.watch import AnomalyWatch
 from proxy.warden.hearing import HEARD_MAX, Hearing, remember_symbols
 from proxy.warden.pieces.desk import DeskPieces
@@ -22,6 +28,8 @@ from rules.order.max_order_value import MaxOrderValue
 from tests.proxy.audit.conftest import Desk
 from tests.proxy.signals.test_order_stream import a_record
 from tests.rules.builders import NOW, a_buy
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 async def remembered(data_dir: Path, account: str, now: datetime) -> tuple[str, ...]:
@@ -296,3 +304,66 @@ async def test_what_has_no_name_is_heard_every_time_and_no_more_are_remembered_t
     assert len(deaf.expected) == 2 + HEARD_MAX + 1
     await hearing.hear([{**nameless, "id": "0"}])
     assert len(deaf.expected) == 2 + HEARD_MAX + 2
+
+
+class Looked(dict[str, Any]):
+    """A snapshot that knows which of its fields were looked at."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.at: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.at.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.at.add(name)
+        return super().get(name, default)
+
+
+def test_hearers_look_at_nothing_of_a_snapshot_but_what_is_told_ahead_of_the_archive() -> None:
+    record = a_record(a_buy("BTCUSDT", "1"))
+    record["snapshot"] = Looked(record["snapshot"])
+    assert OrderStream().read(record) and judged_orders(record)
+    assert record["snapshot"].at == Glimpse.__annotations__.keys()
+
+
+def test_no_other_hearer_looks_at_a_snapshot() -> None:
+    """Who does is to be named in the test above, and what he looks at in ``Glimpse``. The others read the archive."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "proxy").rglob("*.py"))
+        if re.search(r"""\[["']snapshot["']\]|\.get\(["']snapshot["']""", path.read_text(encoding="utf-8"))
+    }
+    hearers = {"proxy/signals/order_stream.py", "proxy/ledger/books/judging.py"}
+    offline = {"proxy/audit/pictures.py", "proxy/ledger/refusals.py", "proxy/commands/audit_pages.py"}
+    assert readers == hearers | offline
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"kind": "event", "id": "e", "detail": {"snapshot": {"holds": [1]}}},
+        {"kind": "decision", "snapshot": "gone"},
+        {"kind": "decision", "snapshot": None, "commands": [{"price": "1.10"}]},
+        ["no record"],
+        "text",
+    ],
+)
+def test_what_has_no_snapshot_is_told_whole(content: Any) -> None:
+    assert load_told(json.dumps(content)) == content
+
+
+def test_what_is_told_ahead_is_the_record_but_for_most_of_its_snapshot() -> None:
+    record = a_record(a_buy("BTCUSDT", "1"))
+    told_ahead = load_told(json.dumps(record))
+    picture = {name: each for name, each in record["snapshot"].items() if name in Glimpse.__annotations__}
+    assert told_ahead == {**record, "snapshot": picture}
+    assert len(picture) < len(record["snapshot"])
+
+
+def test_what_is_no_json_is_told_to_nobody() -> None:
+    for text in ("", "{", '{"snapshot": {"now": }}'):
+        with pytest.raises(msgspec.DecodeError):
+            load_told(text)
