@@ -29,9 +29,9 @@ log = logging.getLogger("perpguard.accounts")
 
 _ATTEMPTS: Final = 3
 UNSAID_MAX: Final = 10_000
-"""Events kept for whoever watches the outside while the store is away; beyond it, a survey tells of them. As many
-owners of orders are kept for the store; a fill beyond it is left out of what its bot reads of its fills. Of as many
-things that happened to holds the store is told; beyond it, a survey lets the holds go."""
+"""Events kept for whoever watches the outside while the store is away; beyond it, it is told that it does not see all.
+As many owners of orders are kept for the store; a fill beyond it is left out of what its bot reads of its fills. Of as
+many things that happened to holds the store is told; beyond it, a survey lets the holds go."""
 
 
 class Attribution(Protocol):
@@ -86,6 +86,9 @@ class Outside(Protocol):
 
     def saw(self, event: Event, known: bool) -> None:
         """``known``: a hold was waiting for the order, it was in the book already, or it is the guard's own."""
+
+    def overlooked(self) -> None:
+        """An event is not going to be told: too many are."""
 
     def own(self, key: OrderKey, client_order_id: str) -> None:
         """A hold was waiting for this order: it is the guard's, whoever saw it first."""
@@ -156,6 +159,8 @@ class Bookkeeper:
                     self._owners |= self._shares.owners_of(event)
             if self._outside is not None and len(self._unsaid) < UNSAID_MAX:
                 self._unsaid.append((event, effects.known, place))
+            elif self._outside is not None:
+                self._outside.overlooked()
             if effects.doubt:
                 doubts.append(effects.doubt)
         return tuple(doubts)

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 
 class Activity(StrEnum):
-    """What was found. FORCED is the venue's own doing: reported, never acted on."""
+    """What was found. FORCED is the venue's own doing: reported, never acted on. OVERLOOKED is what nobody looked at:
+    more happened at once than is kept."""
 
     ORDER = "order"
     AMEND = "amend"
@@ -20,6 +21,7 @@ class Activity(StrEnum):
     ASSET_MODE = "asset_mode"
     WITHDRAWAL = "withdrawal"
     FORCED = "forced"
+    OVERLOOKED = "overlooked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

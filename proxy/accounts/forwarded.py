@@ -1,8 +1,8 @@
 """What the guard is about to send, as explanations of what will be seen on the venue. Pure.
 
 A command explains itself once: an order by its client order id until it has been seen, a setting for as long as the
-venue could still be about to tell of it. So a thief gains nothing by naming an order like an old one of a bot's.
-Equal commands are counted: one that was refused takes nothing from its like that was sent.
+venue could still be about to do it, however late that is told. So a thief gains nothing by naming an order like an old
+one of a bot's. Equal commands are counted: one that was refused takes nothing from its like that was sent.
 
 An order is proven by its hold, too, and often before its command is told. Then its name is owed: the command, once it
 is told, is that order's, and explains no further one.
@@ -23,7 +23,8 @@ FORWARDED_MAX: Final = 20_000
 """Commands remembered; at the gates' usual pace many minutes of them."""
 
 SETTINGS_S: Final = 30.0
-"""How long a forwarded setting explains a change: its request is given up after ten seconds, its event may trail."""
+"""How long a forwarded setting explains a change from then on: its request is given up after ten seconds, and the times
+of when it was changed are the venue's."""
 
 TOLD_MAX: Final = 50_000
 """Orders remembered by request: more than are forwarded in the minute of which a gate's journal tells again."""
@@ -31,7 +32,20 @@ TOLD_MAX: Final = 50_000
 ALIKE_MAX: Final = 100
 """Equal commands counted; of more than these the newest."""
 
+COMMANDS: Final = {
+    "order": "PlaceOrder",
+    "amend": "AmendOrder",
+    "leverage": "SetLeverage",
+    "margin_mode": "SetMarginMode",
+    "position_mode": "SetPositionMode",
+    "asset_mode": "SetMultiAssetMode",
+    "margin": "AdjustIsolatedMargin",
+}
+"""The type of the commands behind each kind of explanation; nothing that the guard forwards brings about any other."""
+
 _ORDERS: Final = frozenset({"order"})
+# What explains again when it is told again: an amend whose event came late is looked for in the journals.
+_AGAIN: Final = frozenset({"amend"})
 
 
 def order(client_order_id: str) -> Explanation:
@@ -94,7 +108,11 @@ class Forwarded:
                 self._keep(explanation, self._times(explanation)[:-1])
 
     def explains(self, explanation: Explanation, at: float) -> bool:
-        """Whether a command of the guard stands behind this. Each order of a name explains one."""
+        """Whether a command of the guard stands behind this. Each order of a name explains one.
+
+        ``at`` is when it was brought about, or, where it was read, up to when it certainly was not: it may be told much
+        later.
+        """
         times = self._times(explanation)
         if not times:
             return False
@@ -116,9 +134,10 @@ class Forwarded:
             self._keep_owed(explanation, tuple(at for at in self._owed.get(explanation) or () if at > until))
 
     def _tell(self, request_id: str, told: Iterable[Explanation]) -> None:
-        """Of a request these were told. What explains for a while, and not once, may be told again."""
+        """Of a request these were told. An amend may be told again; a setting that is would explain for longer, also
+        one that was refused."""
         for each in told:
-            if each[0] in _ORDERS:
+            if each[0] not in _AGAIN:
                 self._told.put((request_id, each), None)
 
     def _was_owed(self, explanation: Explanation) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from proxy.accounts.forwarded import Explanation, explanations
+from proxy.accounts.forwarded import COMMANDS, Explanation, explanations
+from proxy.accounts.waiting import CONDITIONAL, is_conditional
 from proxy.audit.journal import journal_files
 from proxy.store.codec import load
 
@@ -27,24 +29,61 @@ BLOCK_BYTES: Final = 2 * 1024 * 1024
 AGE_MAX: Final = timedelta(seconds=60)
 """A decision older than this explains nothing that is new at the venue."""
 
+# Apart, for one that begins with a choice takes ten times as long to look for.
 _NAMED: Final = re.compile(rb'order_id":"([^"]*)"')
+_TYPED: Final = re.compile(rb'type":"([^"]*)"')
+_BY_NAME: Final = frozenset({"order", "amend"})
 
 
-def journaled(
-    data_dir: Path, sought: frozenset[Explanation], since: datetime
-) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Commands that explain any of these orders and amends, and that a gate allowed since then, with the ids of their
-    requests. Never raises; a file that went away is none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What is looked for: commands of this account that explain any of these, and those that placed a conditional order
+    of one of these symbols: something may have become of it that does not have its name."""
+
+    account: str
+    explanations: frozenset[Explanation]
+    conditional: frozenset[str]
+
+    def has(self, command: Mapping[str, Any]) -> bool:
+        """Whether this command, as the audit writes it, is one."""
+        if is_conditional(command) and command.get("symbol") in self.conditional:
+            return True
+        return not self.explanations.isdisjoint(explanations(command))
+
+    def names(self) -> frozenset[bytes]:
+        """The ids of orders of which one stands in the line of each that has one: most lines need not be read."""
+        return frozenset(each[-1].encode() for each in self.explanations if each[0] in _BY_NAME)
+
+    def types(self) -> frozenset[bytes]:
+        """The types of commands and of orders of which one stands in the line of each other."""
+        settings = {COMMANDS[each[0]] for each in self.explanations if each[0] not in _BY_NAME}
+        return frozenset(each.encode() for each in (settings | CONDITIONAL if self.conditional else settings))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Commands of one request that a gate allowed then."""
+
+    request_id: str
+    at: datetime
+    commands: Sequence[Mapping[str, Any]]
+
+
+def journaled(data_dir: Path, sought: Sought, since: datetime) -> list[Written]:
+    """What is sought of what gates allowed since then, oldest first. Never raises; a file that went away is none.
 
     Reads from disk: call it in a thread.
     """
-    names = {explanation[-1].encode() for explanation in sought}
+    names, types = sought.names(), sought.types()
     found = []
     for path in journal_files(data_dir):
         for line in _lines(path, since):
-            if not names.isdisjoint(_NAMED.findall(line)) and (allowed := _allowed(line, sought, since)) is not None:
+            named = names and not names.isdisjoint(_NAMED.findall(line))
+            if not named and not (types and not types.isdisjoint(_TYPED.findall(line))):
+                continue
+            if (allowed := _allowed(line, sought, since)) is not None:
                 found.append(allowed)
-    return found
+    return sorted(found, key=lambda each: each.at)
 
 
 def _lines(path: Path, since: datetime) -> Iterator[bytes]:
@@ -73,18 +112,15 @@ def _is_before(line: bytes, since: datetime) -> bool:
         return True
 
 
-def _allowed(line: bytes, sought: frozenset[Explanation], since: datetime) -> tuple[str, list[dict[str, Any]]] | None:
-    """The id of a decision, and its commands that were allowed and explain what is looked for; ``None`` without any."""
+def _allowed(line: bytes, sought: Sought, since: datetime) -> Written | None:
+    """A decision of the account, with its commands that were allowed and are sought; ``None`` without any."""
     try:
         record = load(line)
-        if record["kind"] != "decision" or datetime.fromisoformat(record["at"]) < since:
+        at = datetime.fromisoformat(record["at"])
+        if record["kind"] != "decision" or record["account"] != sought.account or at < since:
             return None
         pairs = zip(record["commands"], record["decisions"], strict=True)
-        commands = [
-            command
-            for command, decision in pairs
-            if decision["verdict"] == "ALLOW" and not sought.isdisjoint(explanations(command))
-        ]
-        return (str(record["id"]), commands) if commands else None
+        commands = [command for command, decision in pairs if decision["verdict"] == "ALLOW" and sought.has(command)]
+        return Written(request_id=str(record["id"]), at=at, commands=commands) if commands else None
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return None  # The oldest line that was read may lack its beginning; the last may still be written.

@@ -3,28 +3,33 @@
 What the guard forwards is known by name before it can arrive (the gate writes it ahead); what stood at the start is
 adopted. Everything else is a suspicion, and a finding once a grace has passed in which a late record could still have
 explained it, and once everything was heard that gates had written ahead by then. The venue's own doings, liquidation
-and auto-deleveraging, are findings of their own kind.
+and auto-deleveraging, are findings of their own kind, and so is that more happened at once than is looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from proxy.accounts import forwarded
+from proxy.accounts.account_changes import AccountChange, AccountChanges
 from proxy.accounts.births import Birth
 from proxy.accounts.findings import Activity, Finding
+from proxy.accounts.forced import Counted as ForcedCounted
+from proxy.accounts.forced import ForcedOrders
 from proxy.accounts.forwarded import Explanation, Forwarded
-from proxy.accounts.known_settings import KnownSettings, SettingsView
+from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.merging import key_of
-from proxy.exchange.events import LIQUIDATION_PREFIXES, AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
+from proxy.accounts.suspicions import Suspicion, Suspicions
+from proxy.exchange.events import AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
 from proxy.exchange.payloads import SymbolConfig
 from proxy.exchange.survey import OrderKey
 from proxy.recent import Recent
 from rules.account import HeldOrder, OpenOrder, Position, UnexplainedOrder
-from rules.model import LegKey, MarginMode, PositionSide
+from rules.model import LegKey, PositionSide
 
 GRACE_S: Final = 2.0
 """How long what the guard wrote ahead may trail the venue's own event. With the reads' pace it stays under 5 s."""
@@ -36,24 +41,10 @@ that does not answer, the guard's own orders come before their records. A thief 
 ORDERS_MAX: Final = 50_000
 """Orders whose origin is remembered."""
 
-SUSPICIONS_MAX: Final = 1_000
-"""Further ones are dropped: by then the account has been reported many times over."""
+UNEXPLAINED_MAX: Final = 1_000
+"""Orders named in a document; that there are more is said by one without an id."""
 
-_MARGIN_TYPE_CHANGE: Final = "MARGIN_TYPE_CHANGE"
-_MARGIN_TRANSFER: Final = "MARGIN_TRANSFER"
-# Money that leaves the account. What comes in (DEPOSIT) endangers nobody.
-_WITHDRAWALS: Final = frozenset({"WITHDRAW", "ASSET_TRANSFER"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspicion:
-    """A finding that a record of the guard, written before ``seen``, may still explain, by any one of
-    ``explanations``."""
-
-    finding: Finding
-    seen: float
-    due: float
-    explanations: tuple[Explanation, ...]
+_MORE: Final = UnexplainedOrder(symbol="", order_id="", conditional=False, client_order_id="", detail="more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +56,11 @@ class _Leg:
     counted: Decimal
 
 
-class Counted(Protocol):
+class Counted(ForcedCounted, Protocol):
     """The positions as the events so far add up to them: the account's ``Shares``."""
-
-    def leg(self, symbol: str, position_side: PositionSide) -> Decimal:
-        """The signed position of a leg."""
-        ...
 
     def legs(self) -> Iterable[LegKey]:
         """Every leg that ever moved."""
-        ...
-
-    def filled_by(self, symbol: str, order_id: str) -> Decimal:
-        """How much of an order is counted."""
         ...
 
 
@@ -88,49 +71,58 @@ class OutsideDetector:
         self._counted = counted
         self._forwarded = Forwarded()
         self._known: Recent[OrderKey, None] = Recent(ORDERS_MAX)
-        self._forced: Recent[OrderKey, None] = Recent(ORDERS_MAX)
+        self._became: Recent[OrderKey, OrderKey] = Recent(ORDERS_MAX)
+        self._forced = ForcedOrders(counted)
         self._reported: Recent[Hashable, None] = Recent(ORDERS_MAX)
-        self._suspicions: dict[Hashable, Suspicion] = {}
+        self._suspicions = Suspicions()
         self._legs: dict[Hashable, _Leg] = {}
-        self._settings = KnownSettings()
+        self._changes = AccountChanges()
         self._adopted = False
+        # What was heard before: the bookkeeper tells of it with the survey that is adopted, or after.
+        self._early: set[Event] = set()
 
     @property
     def suspicions(self) -> tuple[Suspicion, ...]:
         """What is not explained yet, for whoever can still look it up."""
-        return tuple(self._suspicions.values())
+        return tuple(each for _, each in self._suspicions)
 
     @property
     def strange(self) -> frozenset[str]:
         """Symbols of plain orders that nothing explains yet."""
-        keys = (key[1] for key in self._suspicions if isinstance(key, tuple) and key[0] is Activity.ORDER)
-        return frozenset(symbol for symbol, _, conditional in keys if not conditional)
+        return self.strange_by(float("inf"))
+
+    def strange_by(self, due: float) -> frozenset[str]:
+        """Symbols of those of them that are found then, if nothing explains them."""
+        return frozenset(key[0] for key, each in self._orders() if each.due <= due and not key[2])
 
     @property
     def unexplained(self) -> tuple[UnexplainedOrder, ...]:
-        """The orders among them."""
-        return tuple(
+        """The orders among them. Where not all can be named, the last one has no id."""
+        found = [
             UnexplainedOrder(
-                symbol=key[1][0],
-                order_id=key[1][1],
-                conditional=key[1][2],
+                symbol=key[0],
+                order_id=key[1],
+                conditional=key[2],
                 client_order_id=each.finding.client_order_id,
                 detail=each.finding.detail,
             )
-            for key, each in self._suspicions.items()
-            if isinstance(key, tuple) and key[0] is Activity.ORDER
-        )
+            for key, each in islice(self._orders(), UNEXPLAINED_MAX + 1)
+        ]
+        return (*found[:UNEXPLAINED_MAX], _MORE) if len(found) > UNEXPLAINED_MAX else tuple(found)
 
     @property
     def settings(self) -> SettingsView:
         """What the venue has set for the account's symbols, as last read or told."""
-        return self._settings.view
+        return self._changes.settings
 
     def doubt(self, orders: Iterable[UnexplainedOrder], at: float) -> None:
         """Of these an earlier warden had not found out whose they are. To be told before ``adopt``."""
         for order in orders:
             key = (order.symbol, order.order_id, order.conditional)
-            self._placed(key, order.client_order_id, order.detail, False, at)
+            if order == _MORE:
+                self._overlook(at)
+            else:
+                self._placed(key, order.client_order_id, order.detail, False, at)
 
     def adopt(self, orders: Iterable[OpenOrder]) -> None:
         """What stands at the start, or what an earlier warden last published, is taken as it is, except what is
@@ -160,26 +152,44 @@ class OutsideDetector:
         """The guard did not send these after all, or the venue did not take them; they explain nothing."""
         self._forwarded.remove(commands)
 
-    def saw(self, event: Event, known: bool, at: float) -> None:
-        """The private stream told this. ``known`` says that a hold of the guard, or its own kill, stands behind it.
+    def hear(self, event: Event, at: float) -> None:
+        """The private stream told this, and nothing of it is counted yet; ``saw`` follows once it is published.
+
+        What is heard before anything was adopted is adopted: it happened before the guard knew the account.
+        """
+        if isinstance(event, OrderEvent):
+            self._forced.judge(event)
+        if not self._adopted and len(self._early) < ORDERS_MAX:
+            self._early.add(event)
+            self._adopt_early(event, at)
+
+    def overlooked(self, at: float) -> None:
+        """More was heard than is told by ``saw``."""
+        if self._adopted:
+            self._overlook(at)
+
+    def saw(self, event: Event, known: bool, at: float, late_s: float = 0.0) -> None:
+        """The private stream told this, ``late_s`` seconds after it happened. ``known`` says that a hold of the guard,
+        or its own kill, stands behind it.
 
         It counts at an order's first event only: an order nobody knew then is not known for having been seen since.
         """
+        if event in self._early:
+            return
+        self._early.clear()
         match event:
-            case OrderEvent() if event.is_forced and self._is_forced(event, event.quantity):
+            case OrderEvent() if (event.symbol, event.order_id, False) in self._forced:
                 self._report_forced(event, event.quantity, at)
             case OrderEvent():
-                self._order(event, known, at)
+                self._order(event, known, at, late_s)
             case AlgoEvent():
                 key = (event.symbol, event.algo_id, True)
                 detail = f"conditional {event.side} {event.order_type}, id {event.client_order_id}"
                 self._placed(key, event.client_order_id, detail, known, at)
                 if event.actual_order_id is not None:
                     self._born(key, event.actual_order_id)
-            case AccountEvent():
-                self._account(event, at)
-            case ConfigEvent():
-                self._config(event, at)
+            case AccountEvent() | ConfigEvent():
+                self._changed(self._changes.told(event, at, at - late_s), at)
 
     def own(self, key: OrderKey, client_order_id: str, at: float) -> None:
         """A hold of the guard stood behind this order, which is proof of itself: a survey may have shown it before its
@@ -188,16 +198,23 @@ class OutsideDetector:
             self._forwarded.owe(forwarded.order(client_order_id), at)
         self._settle(key)
 
-    def surveyed(self, orders: Iterable[OpenOrder], at: float) -> None:
-        """The venue shows these orders; nobody may have announced them."""
+    def surveyed(
+        self, orders: Iterable[OpenOrder], at: float, is_known: Callable[[str], bool] = lambda name: False
+    ) -> None:
+        """The venue shows these orders; nobody may have announced them. ``is_known`` says of a name that the order is a
+        kill's."""
         for order in orders:
             detail = f"{order.side} {order.order_type}, id {order.client_order_id}"
-            self._placed(key_of(order), order.client_order_id, detail, False, at)
+            self._placed(key_of(order), order.client_order_id, detail, is_known(order.client_order_id), at)
+
+    def ending(self, order: OpenOrder) -> None:
+        """The venue shows this order of the past, and what it filled is about to be counted; ``ended`` follows."""
+        self._forced.judge(order)
 
     def ended(self, orders: Iterable[OpenOrder], at: float) -> None:
         """The venue shows these orders of the past, after what they filled was counted."""
         for order in orders:
-            if order.client_order_id.startswith(LIQUIDATION_PREFIXES) and self._is_forced(order, order.filled_quantity):
+            if key_of(order) in self._forced:
                 self._report_forced(order, order.filled_quantity, at)
             else:
                 self.surveyed((order,), at)
@@ -217,40 +234,47 @@ class OutsideDetector:
 
     def mode(self, hedged: bool, at: float) -> None:
         """The position mode was read; the first reading is adopted."""
-        if self._settings.hedged not in (None, hedged):
-            detail = "hedge mode now" if hedged else "one-way mode now"
-            self._changed(Activity.POSITION_MODE, "", detail, forwarded.setting("position_mode", hedged), at)
-        self._settings.hedged = hedged
+        self._changed(self._changes.mode(hedged, at), at)
 
     def configured(self, configs: Mapping[str, SymbolConfig], began: float, at: float) -> None:
         """The venue's settings by symbol, read from ``began`` on. The first reading is adopted."""
-        for change in self._settings.read(configs, began):
-            if change.after.leverage != change.before.leverage:
-                self._leverage(change.symbol, change.after.leverage, at)
-            if change.after.margin_mode is not change.before.margin_mode:
-                self._margin_mode(change.symbol, change.after.margin_mode, at)
+        self._changed(self._changes.configured(configs, began), at)
 
     def findings(self, at: float, heard: float) -> tuple[Finding, ...]:
         """What nothing has explained within the grace; each is given once. ``heard`` is the time up to which everything
         was heard that gates have written ahead."""
         self._forwarded.heard(heard)
-        due = [
-            key
-            for key, suspicion in self._suspicions.items()
-            if suspicion.due <= at and (suspicion.seen <= heard or suspicion.due + UNHEARD_S_MAX <= at)
-        ]
         found = []
-        for key in due:
-            finding = self._suspicions.pop(key).finding
+        for key, suspicion in self._suspicions:
+            if suspicion.due > at or (suspicion.seen > heard and suspicion.due + UNHEARD_S_MAX > at):
+                continue
+            self._suspicions.drop(key)
             leg = self._legs.pop(key, None)
             if leg is not None and self._counted.leg(leg.symbol, leg.position_side) != leg.counted:
                 continue  # Events have moved the leg since it was read; the next survey compares again.
-            if finding.activity in (Activity.ORDER, Activity.FILL):
+            if suspicion.finding.activity in (Activity.ORDER, Activity.FILL):
                 self._reported.put(key, None)
-            found.append(finding)
+            found.append(suspicion.finding)
         return tuple(found)
 
-    def _order(self, event: OrderEvent, known: bool, at: float) -> None:
+    def _orders(self) -> Iterator[tuple[OrderKey, Suspicion]]:
+        for key, suspicion in self._suspicions:
+            if isinstance(key, tuple) and key[0] is Activity.ORDER:
+                yield key[1], suspicion
+
+    def _adopt_early(self, event: Event, at: float) -> None:
+        match event:
+            case OrderEvent():
+                self._known.put((event.symbol, event.order_id, False), None)
+            case AlgoEvent():
+                key = (event.symbol, event.algo_id, True)
+                self._known.put(key, None)
+                if event.actual_order_id is not None:
+                    self._born(key, event.actual_order_id)
+            case AccountEvent() | ConfigEvent():
+                self._changed(self._changes.told(event, at, at), at)
+
+    def _order(self, event: OrderEvent, known: bool, at: float, late_s: float) -> None:
         detail = f"{event.side} {event.quantity:f} {event.order_type}, id {event.client_order_id}"
         symbol, order = event.symbol, (event.symbol, event.order_id, False)
         self._placed(order, event.client_order_id, detail, known, at)
@@ -262,7 +286,7 @@ class OutsideDetector:
         elif event.execution == "AMENDMENT":
             # A bot may name the order by either of its ids.
             explanations = [forwarded.amend(symbol, name) for name in (event.order_id, event.client_order_id)]
-            if not any(self._forwarded.explains(each, at) for each in explanations):
+            if not any(self._forwarded.explains(each, at - late_s) for each in explanations):
                 amended = (Activity.AMEND, order, event.sent_ms)
                 self._suspect(amended, Activity.AMEND, symbol, detail, *explanations, at=at)
 
@@ -283,96 +307,77 @@ class OutsideDetector:
             self._suspect((Activity.ORDER, key), Activity.ORDER, key[0], detail, explanation, at=at)
 
     def _born(self, conditional: OrderKey, order_id: str) -> None:
+        plain = (conditional[0], order_id, False)
         if conditional in self._known:
-            self._settle((conditional[0], order_id, False))
+            self._settle(plain)
+        else:
+            self._became.put(conditional, plain)
 
     def _settle(self, key: OrderKey) -> None:
-        """The order is the guard's own."""
+        """The order is the guard's own, and so is what it became."""
         self._known.put(key, None)
         for activity in (Activity.ORDER, Activity.FILL):
-            self._suspicions.pop((activity, key), None)
-
-    def _is_forced(self, order: OrderEvent | OpenOrder, quantity: Decimal) -> bool:
-        """The venue only ever closes. Anyone may name an order like the venue's own; one that opens is not."""
-        # What the order itself has been counted for already is put back: this may be told late.
-        filled = order.side.sign * self._counted.filled_by(order.symbol, order.order_id)
-        position = self._counted.leg(order.symbol, order.position_side) - filled
-        closes = position * order.side.sign < 0 and quantity <= abs(position)
-        return (order.symbol, order.order_id, False) in self._forced or closes
+            self._suspicions.drop((activity, key))
+        plain = self._became.get(key)
+        if plain is not None:
+            self._became.drop(key)
+            self._settle(plain)
 
     def _report_forced(self, order: OrderEvent | OpenOrder, quantity: Decimal, at: float) -> None:
-        name = (order.symbol, order.order_id, False)
-        if name not in self._forced:
-            self._forced.put(name, None)
+        key = (Activity.FORCED, (order.symbol, order.order_id, False))
+        if key not in self._reported:
+            self._reported.put(key, None)
             finding = Finding(
                 activity=Activity.FORCED,
                 subject=order.symbol,
                 detail=f"the venue closes: {order.side} {quantity:f}, id {order.client_order_id}",
             )
-            explanation = (str(Activity.FORCED), order.symbol, order.order_id)
             # No record of the guard explains what the venue does of itself: nothing is waited for.
-            self._suspicions[Activity.FORCED, name] = Suspicion(
-                finding=finding, seen=float("-inf"), due=at, explanations=(explanation,)
-            )
+            suspicion = Suspicion(finding=finding, seen=float("-inf"), due=at, explanations=())
+            self._suspicions.put(key, suspicion)
 
     def _leg(self, symbol: str, position_side: PositionSide, quantity: Decimal, at: float) -> None:
         counted = self._counted.leg(symbol, position_side)
         key = (Activity.POSITION, symbol, position_side)
         if quantity == counted:
-            self._suspicions.pop(key, None)
+            self._suspicions.drop(key)
             self._legs.pop(key, None)
             return
         detail = f"{position_side} is {quantity:f}, what the guard saw adds up to {counted:f}"
-        self._suspect(key, Activity.POSITION, symbol, detail, (str(Activity.POSITION), symbol, position_side), at=at)
+        self._suspect(key, Activity.POSITION, symbol, detail, at=at)
         self._legs[key] = _Leg(symbol, position_side, counted)
 
-    def _account(self, event: AccountEvent, at: float) -> None:
-        if event.reason == _MARGIN_TYPE_CHANGE:
-            for leg in event.positions:
-                if self._settings.told(leg.symbol, at, margin_mode=leg.margin_mode):
-                    self._margin_mode(leg.symbol, leg.margin_mode, at)
-        elif event.reason == _MARGIN_TRANSFER:
-            symbol = event.positions[0].symbol if event.positions else ""
-            explanation = forwarded.setting("margin", symbol)
-            self._changed(Activity.MARGIN, symbol, "margin of an isolated position changed", explanation, at)
-        elif event.reason in _WITHDRAWALS:
-            moved = ", ".join(f"{-balance.change:f} {balance.asset}" for balance in event.balances)
-            self._changed(Activity.WITHDRAWAL, "", f"{moved} left the account", ("withdrawal",), at)
-
-    def _config(self, event: ConfigEvent, at: float) -> None:
-        symbol, leverage = event.symbol, event.leverage
-        if symbol is not None and leverage is not None and self._settings.told(symbol, at, leverage=leverage):
-            self._leverage(symbol, leverage, at)
-        if event.multi_assets is not None:
-            detail = "multi-assets margin on" if event.multi_assets else "multi-assets margin off"
-            explanation = forwarded.setting("asset_mode", event.multi_assets)
-            self._changed(Activity.ASSET_MODE, "", detail, explanation, at)
-
-    def _leverage(self, symbol: str, leverage: Decimal, at: float) -> None:
-        explanation = forwarded.setting("leverage", symbol, leverage)
-        self._changed(Activity.LEVERAGE, symbol, f"leverage is {leverage:f} now", explanation, at)
-
-    def _margin_mode(self, symbol: str, mode: MarginMode, at: float) -> None:
-        explanation = forwarded.setting("margin_mode", symbol, mode)
-        self._changed(Activity.MARGIN_MODE, symbol, f"margin mode is {mode} now", explanation, at)
-
-    def _changed(self, activity: Activity, symbol: str, detail: str, explanation: Explanation, at: float) -> None:
-        if not self._forwarded.explains(explanation, at):
-            self._suspect(explanation, activity, symbol, detail, explanation, at=at)
+    def _changed(self, changes: Iterable[AccountChange], at: float) -> None:
+        for each in changes:
+            if self._adopted and not self._forwarded.explains(each.explanation, each.since):
+                self._suspect(each.explanation, each.activity, each.subject, each.detail, each.explanation, at=at)
 
     def _suspect(
         self, key: Hashable, activity: Activity, subject: str, detail: str, *explanations: Explanation, at: float
     ) -> None:
-        if key in self._suspicions or key in self._reported or len(self._suspicions) >= SUSPICIONS_MAX:
+        if key in self._suspicions or key in self._reported:
+            return
+        if self._suspicions.full:
+            self._overlook(at)
             return
         named = explanations[0][1] if activity is Activity.ORDER else ""
         finding = Finding(activity=activity, subject=subject, detail=detail, client_order_id=named)
-        self._suspicions[key] = Suspicion(finding=finding, seen=at, due=at + GRACE_S, explanations=explanations)
+        suspicion = Suspicion(finding=finding, seen=at, due=at + GRACE_S, explanations=explanations)
+        self._suspicions.put(key, suspicion)
+
+    def _overlook(self, at: float) -> None:
+        """What is not looked at may be a stranger's, and no survey tells of it later: what it filled is counted."""
+        if Activity.OVERLOOKED not in self._suspicions:
+            finding = Finding(
+                activity=Activity.OVERLOOKED, subject="", detail="more happened at once than is looked at"
+            )
+            suspicion = Suspicion(finding=finding, seen=float("-inf"), due=at + GRACE_S, explanations=())
+            self._suspicions.put(Activity.OVERLOOKED, suspicion)
 
     def _explain(self, explanation: Explanation, at: float) -> None:
         """A record came late: what it explains is no suspicion any more. Of the orders of a name that is the one seen
         first; a conditional order and what it became may share a name."""
-        explained = [key for key, suspicion in self._suspicions.items() if explanation in suspicion.explanations]
+        explained = self._suspicions.explained_by(explanation)
         if explained:
             self._forwarded.explains(explanation, at)  # Once: an order's name is used up by that.
         orders: dict[bool, OrderKey] = {}
@@ -382,4 +387,4 @@ class OutsideDetector:
                 if orders.setdefault(order[2], order) == order:
                     self._settle(order)
             else:
-                self._suspicions.pop(key, None)
+                self._suspicions.drop(key)

@@ -19,8 +19,8 @@ from proxy.accounts.births import Birth, Births
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.funding_watch import FundingWatch
 from proxy.accounts.intended import Intended
+from proxy.accounts.journal_search import JournalSearch
 from proxy.accounts.journaled import AGE_MAX as JOURNALED
-from proxy.accounts.journaled import journaled
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside import UNHEARD_S_MAX, OutsideDetector
 from proxy.accounts.settling import Settling
@@ -42,8 +42,8 @@ TICK_S: Final = 0.25
 SETTINGS_EVERY_S: Final = 1.5
 """The stream does not tell every change of a setting. At weight 5 a reading, 200 of 2,400 a minute for an account."""
 
-_EXPLAINED_BY: Final = frozenset({"order", "amend"})
-"""What is looked for in the gates' journals: all else is refused while the store is away."""
+LATE_S_MAX: Final = 600.0
+"""How much later than it happened an event may be told, as far as it matters: a clock may be set."""
 
 FOUND_MAX: Final = 100
 """Findings kept for the console; the audit has them all."""
@@ -119,12 +119,12 @@ class OutsideWatch:
         self._response = response
         self._venue = venue
         self._record = record
-        self._data_dir = data_dir
         self._now = now
         self._detector = OutsideDetector(shares)
         self._intended = Intended()
         self._funding = FundingWatch(account=account, shares=shares, venue=venue)
         self._births = Births(account, venue, self._learned)
+        self._journals = JournalSearch(account, data_dir, self._detector, self._births.waiting)
         self._settling = Settling(
             account=account,
             shares=shares,
@@ -184,6 +184,7 @@ class OutsideWatch:
 
     def apply(self, event: Event) -> None:
         """An event of the private stream, for the shares."""
+        self._detector.hear(event, time.monotonic())
         self._settling.apply(event)
         if isinstance(event, AlgoEvent):
             self._births.waiting.saw(event)
@@ -197,9 +198,14 @@ class OutsideWatch:
     def saw(self, event: Event, known: bool) -> None:
         """The same event; ``known`` says that a hold stood behind its order, or that it was known before."""
         before = self._detector.settings
-        self._detector.saw(event, self._is_known(event, known), time.monotonic())
+        late_s = min(LATE_S_MAX, max(0.0, (self._venue.venue_ms - event.at_ms) / 1000))
+        self._detector.saw(event, self._is_known(event, known), time.monotonic(), late_s)
         if self._detector.settings is not before:
             self.changed()
+
+    def overlooked(self) -> None:
+        """An event was heard that will not be told: what it brought about nobody looks at."""
+        self._detector.overlooked(time.monotonic())
 
     def own(self, key: OrderKey, client_order_id: str) -> None:
         """A hold of the guard stood behind this order: it is no stranger's, whatever was heard of it, and when."""
@@ -212,7 +218,7 @@ class OutsideWatch:
         self._births.waiting.surveyed(open_orders, time.monotonic())
         if not self._detector.has_adopted:
             self._detector.adopt(open_orders)
-        self._detector.surveyed(open_orders, time.monotonic())
+        self._detector.surveyed(open_orders, time.monotonic(), self._is_kills)
         self._settling.adopt(positions, open_orders)
 
     def mode(self, hedged: bool) -> None:
@@ -275,11 +281,13 @@ class OutsideWatch:
             self._heed_silence(time.monotonic())
             if await self._settling.look():
                 self.changed()
+            soon = time.monotonic() + TICK_S
+            await self._journals.look(soon, self.searches_from, self._now())
             if strange := self._detector.strange:
                 await self._births.look(strange, time.monotonic())
-            await self._search_journals()
             self._tell_of_unexplained()
-            found = self._detector.findings(time.monotonic(), self._heard())
+            # However long that took, nothing is found that was not looked for.
+            found = self._detector.findings(min(time.monotonic(), soon), self._heard())
             if found:
                 await self._report(found)
             if self._unanswered is not None:
@@ -304,24 +312,11 @@ class OutsideWatch:
 
     def _learned(self, birth: Birth) -> None:
         """A strange plain order is none: it was a conditional one."""
+        self._journals.learned(birth)
         self._shares.born(birth.symbol, birth.order_id, birth.client_order_id)
         self._detector.born(birth, time.monotonic())
         self.born(birth)
         self.changed()
-
-    async def _search_journals(self) -> None:
-        """While the store is away the gates' records are on this machine's disk alone."""
-        soon = time.monotonic() + TICK_S
-        sought = frozenset(
-            explanation
-            for each in self._detector.suspicions
-            for explanation in each.explanations
-            if explanation[0] in _EXPLAINED_BY and each.due <= soon
-        )
-        if sought:
-            found = await asyncio.to_thread(journaled, self._data_dir, sought, self.searches_from)
-            for request_id, commands in found:
-                self._detector.forwarded(commands, time.monotonic(), request_id)
 
     @property
     def searches_from(self) -> datetime:

@@ -174,6 +174,7 @@ class Settling:
                 continue
             past = unseen(listed, since_ms, slack_ms, self._shares.filled_by, self._missing)
             for each in past:
+                self._detector.ending(each.order)
                 price = each.average_price or each.order.price
                 if each.order.filled_quantity and price is not None:
                     self._shares.filled(each.order, price)

@@ -184,7 +184,8 @@ class AnomalyWatch:
             await self._tell(scores, {bot: _plain(self._bots[bot]) for bot in saved})
             self._stands |= {level: score.value for level, score in scores.items()}
             for level in nobodys:
-                del self._stands[level], self._told[level]
+                del self._stands[level]
+                self._told.pop(level, None)  # ``publish_all`` may have taken it out meanwhile.
             for bot in saved:
                 await self._publish_usual(bot, self._bots[bot])
                 self._bots[bot].saved_at, self._bots[bot].unsaved = self._bots[bot].held.at, False

@@ -23,7 +23,13 @@ from proxy.store.warden_store import Published, WardenStore
 from rules.account import Account, OpenOrder
 from rules.model import Side
 from rules.outside import OutsideAction
-from tests.proxy.accounts.builders import a_resting_order, an_order_event
+from tests.proxy.accounts.builders import (
+    a_fill,
+    a_position_change,
+    a_resting_order,
+    an_account_event,
+    an_order_event,
+)
 from tests.proxy.accounts.stream_builders import a_survey
 from tests.proxy.accounts.test_outside_watch import Desk, looking
 from tests.proxy.store.builders import a_held_order, a_request
@@ -202,3 +208,58 @@ async def test_one_that_the_next_warden_hears_the_record_of_is_the_guards(
     await surveyed(after, warden, ours, last=last)
     after.watch.hear(an_intent("r1", "a"))
     assert after.watch.unexplained() == ()
+
+
+@pytest.mark.parametrize("ending", ["filled", "cancelled"])
+async def test_an_order_of_before_the_guard_that_ends_before_the_first_survey_is_no_strangers(
+    stores: tuple[GateStore, WardenStore], tmp_path: Path, ending: str
+) -> None:
+    """The stream is open first. Of its owner, at a guard that knows nothing of the account yet."""
+    _, warden = stores
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+    books = Bookkeeper(book=Book("demo"), desk="desk", store=warden, shares=desk.watch, outside=desk.watch)
+    filled = [an_account_event("ORDER", a_position_change("1")), a_fill("old", Side.BUY, "1")]
+    cancelled = [an_order_event("old", Side.BUY, "1", execution="CANCELED", status="CANCELED")]
+    books.hear(filled if ending == "filled" else cancelled, time.monotonic())
+    assert not await books.publish()
+    await books.survey(
+        a_survey(quantity=1 if ending == "filled" else 0, at_ms=1), began_us=1, since=time.monotonic() - 0.25
+    )
+    assert desk.watch._detector.suspicions == ()
+    books.hear([an_order_event("x", Side.BUY, "1")], time.monotonic())
+    await books.publish()
+    assert [each.client_order_id for each in desk.watch.unexplained()] == ["x"]
+
+
+async def test_at_a_restart_such_an_order_of_a_stranger_is_found(
+    stores: tuple[GateStore, WardenStore], tmp_path: Path
+) -> None:
+    _, warden = stores
+    await surveyed(Desk(tmp_path, OutsideAction.REDUCE), warden)
+    last = await warden.last_account("demo")
+    assert last is not None
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+    books = Bookkeeper(book=Book("demo"), desk="desk", store=warden, shares=desk.watch, outside=desk.watch)
+    books.restore(last)
+    books.hear([a_fill("x", Side.BUY, "1")], time.monotonic())
+    await books.survey(a_survey(quantity=1), began_us=1, since=time.monotonic() - 0.25)
+    assert [each.finding.activity.value for each in desk.watch._detector.suspicions] == ["order", "fill"]
+
+
+async def test_more_events_than_are_kept_for_it_are_a_finding_of_whoever_watches_the_outside(
+    stores: tuple[GateStore, WardenStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they filled is counted, and no survey shows it as a stranger's."""
+    monkeypatch.setattr(bookkeeper, "UNSAID_MAX", 3)
+    _, warden = stores
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+    books = await surveyed(desk, warden)
+    for number in range(3):
+        desk.watch.hear(an_intent(f"r{number}", f"a{number}"))
+        books.hear([a_fill(f"a{number}", Side.SELL, "1")], time.monotonic())
+    assert desk.watch._detector.suspicions == ()
+    books.hear([a_fill("thief", Side.BUY, "3")], time.monotonic())
+    await books.publish()
+    async with looking(desk):
+        await desk.until("reduce main")
+    assert [each.finding.activity.value for each in desk.watch.found] == ["overlooked"]

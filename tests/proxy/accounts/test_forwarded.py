@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from proxy.accounts import forwarded
-from proxy.accounts.forwarded import Forwarded
+from proxy.accounts.forwarded import SETTINGS_S, Forwarded
 from rules.account import HeldOrder
 from rules.model import PositionSide, Side
 
@@ -57,3 +57,15 @@ def test_beside_a_hold_another_request_of_the_name_explains_another_order() -> N
     for request_id in ("r2", "r1"):
         told.add([PLACED], 0.0, request_id)
     assert explained(told) == 2
+
+
+def test_a_setting_that_is_told_again_explains_no_longer() -> None:
+    told, sent = Forwarded(), {"type": "SetLeverage", "symbol": "BTCUSDT", "leverage": "5"}
+    leverage = forwarded.setting("leverage", "BTCUSDT", Decimal(5))
+    assert told.add([sent], 0.0, "r1") == [leverage]
+    assert told.add([sent], 20.0, "r1") == []
+    assert told.explains(leverage, SETTINGS_S)
+    assert not told.explains(leverage, SETTINGS_S + 1.0)
+    told.remove([sent])
+    told.add([sent], 0.0, "r1")
+    assert not told.explains(leverage, 0.0)

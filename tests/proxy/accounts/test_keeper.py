@@ -18,6 +18,7 @@ from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.keeper import AccountKeeper
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
+from proxy.store.keys import Keys
 from proxy.store.warden_store import EpochLost, WardenStore
 from rules.account import Account
 from tests.proxy.store.builders import a_request, an_account_of
@@ -248,3 +249,29 @@ async def test_a_hold_that_cannot_be_read_goes_beside_a_survey_of_the_whole_acco
     books.survey = survey
     await (keeper.survey() if symbols is None else keeper._survey_symbols(symbols))
     assert published == [over]
+
+
+async def test_a_lost_order_that_another_version_wrote_does_not_end_the_keeper(
+    warden: WardenStore, request: pytest.FixtureRequest
+) -> None:
+    lost: Any = Keys(request.node.name).unreported("demo")
+    await warden._redis.hset(lost, "BTCUSDT|plain|n0", '{"bot":"demo-bot","order":{"symbol":"BTCUSDT","size":"1"}}')
+
+    async def nothing() -> None:
+        return
+
+    async def survey(*_: Any, **__: Any) -> Any:
+        await keeper._books.publish()
+        return SimpleNamespace(healed=())
+
+    keeper = a_keeper("demo", warden, Hands("demo", nothing))
+    keeper._adopted = {}
+    books: Any = keeper._books
+    books.survey = survey
+    async with asyncio.timeout(20):
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(keeper.run())
+            while await warden._redis.exists(lost):
+                await asyncio.sleep(0.01)
+            assert not running.done()
+            running.cancel()

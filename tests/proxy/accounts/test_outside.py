@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts import outside
+from proxy.accounts import outside, suspicions
 from proxy.accounts.births import Birth
+from proxy.accounts.bookkeeper import UNSAID_MAX
 from proxy.accounts.findings import Activity
 from proxy.accounts.forwarded import SETTINGS_S
-from proxy.accounts.outside import GRACE_S, SUSPICIONS_MAX, UNHEARD_S_MAX, OutsideDetector
+from proxy.accounts.outside import GRACE_S, UNHEARD_S_MAX, OutsideDetector
 from proxy.accounts.shares import Shares
-from proxy.exchange.events import Event
+from proxy.exchange.events import AlgoEvent, Event
 from proxy.exchange.payloads import SymbolConfig
 from proxy.store.codec import plain_command
 from rules.account import HeldOrder, Position
@@ -52,12 +53,21 @@ class Watched:
     def __init__(self) -> None:
         self.shares = Shares(lambda client_order_id: "ann")
         self.detector = OutsideDetector(self.shares)
+        self.detector.adopt(())
         self.at = 100.0
 
     def saw(self, *events: Event, known: bool = False) -> Watched:
         for event in events:
-            self.detector.saw(event, known, self.at)
+            self.together(event, known=known)
+        return self
+
+    def together(self, *events: Event, known: bool = False, late_s: float = 0.0) -> Watched:
+        """The store takes these at once: all are counted before any is told."""
+        for event in events:
+            self.detector.hear(event, self.at)
             self.shares.apply(event)
+        for event in events:
+            self.detector.saw(event, known, self.at, late_s)
         return self
 
     def forwarded(self, *commands: Command) -> Watched:
@@ -252,12 +262,23 @@ def test_the_venues_own_closes_are_told_and_are_not_outside(watched: Watched) ->
     assert watched.found_in_the_end() == []
 
 
-def test_the_venues_own_closes_are_known_even_when_they_were_counted_before(watched: Watched) -> None:
-    watched.saw(a_fill("a", BUY, "2"), known=True)
-    closed = a_fill("adl_autoclose", SELL, "2")
-    watched.shares.apply(closed)
-    watched.saw(closed)
-    assert watched.found() == [(Activity.FORCED, "BTCUSDT")]
+def test_a_liquidation_in_pieces_is_the_venues_own_doing_though_all_is_told_at_once(watched: Watched) -> None:
+    """One IOC fills in part and expires, another takes the rest; then the bot goes the other way."""
+    watched.forwarded(an_order("a"), an_order("b")).together(
+        a_fill("a", BUY, "20"),
+        a_fill("autoclose-1", SELL, "6", of="10.6"),
+        an_order_event("autoclose-1", SELL, "10.6", execution="EXPIRED", status="EXPIRED", filled_quantity=Decimal(6)),
+        a_fill("autoclose-2", SELL, "14"),
+        a_fill("b", SELL, "5"),
+    )
+    assert watched.found() == [(Activity.FORCED, "BTCUSDT")] * 2
+    assert watched.later(GRACE_S).found() == []
+
+
+def test_an_order_named_like_the_venues_own_is_held_against_the_position_it_met(watched: Watched) -> None:
+    """Not against one that came later, of which it would be a close."""
+    watched.forwarded(an_order("a")).together(a_fill("autoclose-1", SELL, "5"), a_fill("a", BUY, "10"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT"), (Activity.FILL, "BTCUSDT")]
 
 
 def test_an_order_named_like_the_venues_own_that_turns_the_leg_is_an_order(watched: Watched) -> None:
@@ -348,6 +369,35 @@ def test_the_position_mode_is_ours_or_found(watched: Watched) -> None:
     assert watched.found_in_the_end() == [(Activity.POSITION_MODE, "")]
 
 
+def test_a_setting_that_is_read_late_is_ours_while_nothing_was_read_since_we_sent_it(watched: Watched) -> None:
+    """The venue demands silence right after it took it."""
+    read(watched, config(20)).detector.mode(False, watched.at)
+    watched.later(1).forwarded(
+        SetLeverage(symbol="BTCUSDT", leverage=Decimal(5)),
+        SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.ISOLATED),
+        SetPositionMode(hedged=True),
+    )
+    read(watched.later(600), config(5, MarginMode.ISOLATED)).detector.mode(True, watched.at)
+    assert watched.found_in_the_end() == []
+
+
+def test_one_that_a_reading_in_time_did_not_show_is_not_ours_later(watched: Watched) -> None:
+    read(watched, config(20)).detector.mode(False, watched.at)
+    watched.later(1).forwarded(SetLeverage(symbol="BTCUSDT", leverage=Decimal(5)), SetPositionMode(hedged=True))
+    read(watched.later(SETTINGS_S + 1), config(20)).detector.mode(False, watched.at)
+    read(watched.later(1), config(5)).detector.mode(True, watched.at)
+    assert watched.found_in_the_end() == [(Activity.LEVERAGE, "BTCUSDT"), (Activity.POSITION_MODE, "")]
+
+
+@pytest.mark.parametrize(("event", "command", "activity"), SETTINGS, ids=lambda part: getattr(part, "value", None))
+def test_one_that_is_told_late_is_ours_by_when_it_happened(
+    watched: Watched, event: Event, command: Command, activity: Activity
+) -> None:
+    watched.forwarded(command).later(60).together(event, late_s=59)
+    assert watched.found_in_the_end() == []
+    assert [each for each, _ in watched.together(event, late_s=59 - SETTINGS_S).found_in_the_end()] == [activity]
+
+
 def survey(watched: Watched, *positions: Position) -> Watched:
     watched.detector.compared(positions, watched.at)
     return watched
@@ -374,10 +424,77 @@ def test_a_difference_that_the_next_survey_does_not_show_is_no_finding(watched: 
     assert survey(watched).found_in_the_end() == []
 
 
-def test_suspicions_are_bounded(watched: Watched) -> None:
-    for number in range(SUSPICIONS_MAX + 9):
-        watched.saw(an_order_event(f"x{number}", BUY, "1"))
-    assert len(watched.found_in_the_end()) == SUSPICIONS_MAX
+def test_a_stranger_behind_as_many_of_our_own_as_are_told_at_once_is_found(watched: Watched) -> None:
+    names = [f"n{number}" for number in range(UNSAID_MAX - 1)]
+    watched.together(*(a_fill(name, SELL, "1") for name in names), a_fill("x", BUY, "500"))
+    watched.forwarded(*map(an_order, names))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT"), (Activity.FILL, "BTCUSDT")]
+
+
+def test_more_than_is_looked_at_is_found_whatever_explains_the_rest(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspicions, "SUSPICIONS_MAX", 10)
+    names = [f"n{number}" for number in range(10)]
+    watched.together(*(an_order_event(name, SELL, "1") for name in names), a_fill("x", BUY, "500"))
+    watched.forwarded(*map(an_order, names))
+    (finding,) = watched.later(GRACE_S).detector.findings(watched.at, heard=0.0)
+    assert (finding.activity, finding.is_outside) == (Activity.OVERLOOKED, True)
+    assert watched.later(GRACE_S).found() == [], "said once"
+
+
+def test_of_more_unexplained_orders_than_a_document_names_the_next_warden_knows_that_there_are_more(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "UNEXPLAINED_MAX", 2)
+    watched.together(*(an_order_event(f"x{number}", SELL, "1") for number in range(2)))
+    assert [each.order_id for each in watched.detector.unexplained] == ["venue-x0", "venue-x1"]
+    watched.together(an_order_event("x2", SELL, "1"))
+    after = Watched()
+    after.detector.doubt(watched.detector.unexplained, after.at)
+    assert after.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")] * 2 + [(Activity.OVERLOOKED, "")]
+
+
+@pytest.mark.parametrize("name", ["stop", "auto-9"])
+def test_what_a_stop_became_is_known_once_the_stop_is_however_late(watched: Watched, name: str) -> None:
+    watched.together(
+        an_algo_event("stop"),
+        an_algo_event("stop", status="TRIGGERED", actual_order_id="9"),
+        a_fill(name, SELL, "1", order_id="9"),
+    )
+    watched.forwarded(replace(an_order("stop"), order_type=OrderType.STOP))
+    assert watched.found_in_the_end() == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        an_order_event("old", BUY, "1", execution="CANCELED", status="CANCELED"),
+        a_fill("old", BUY, "1"),
+        an_order_event("old", BUY, "3", execution="AMENDMENT"),
+        an_algo_event("old", status="TRIGGERED", actual_order_id="9"),
+        a_config_event("BTCUSDT", "50"),
+        an_account_event("WITHDRAW", change="-5"),
+    ],
+)
+def test_what_is_heard_before_anything_was_adopted_is_adopted_and_what_comes_later_is_not(event: Event) -> None:
+    """The owner still trades by hand when the guard is started for the first time."""
+    detector = OutsideDetector(Shares(lambda name: ""))
+    detector.configured(config(20), 0.0, 0.0)
+    detector.hear(event, 1.0)
+    detector.adopt(())
+    detector.saw(event, False, 2.0)
+    detector.configured(config(50 if event == a_config_event("BTCUSDT", "50") else 20), 3.0, 3.0)
+    born = a_fill("auto-9", SELL, "1", order_id="9")
+    if isinstance(event, AlgoEvent):
+        detector.hear(born, 4.0)
+        detector.saw(born, False, 4.0)
+    assert detector.findings(100.0, heard=100.0) == ()
+    for later in (an_order_event("x", BUY, "1"), a_config_event("BTCUSDT", "7")):
+        detector.hear(later, 5.0)
+        detector.saw(later, False, 5.0)
+    found = [each.activity for each in detector.findings(100.0, heard=100.0)]
+    assert found == [Activity.ORDER, Activity.LEVERAGE]
 
 
 def test_an_order_is_not_known_for_one_of_another_symbol_that_has_its_number(watched: Watched) -> None:
@@ -419,9 +536,11 @@ def test_what_a_known_stop_became_is_known_when_the_venue_says_so_when_asked(wat
 
 def test_a_liquidation_of_the_past_is_the_venues_own_doing(watched: Watched) -> None:
     watched.saw(a_fill("a", BUY, "2"), known=True)
-    closed = a_resting_order("autoclose-1", SELL, "0", "2")
-    watched.shares.filled(closed, Decimal(90))
-    watched.detector.ended([closed, a_resting_order("autoclose-2", SELL, "0", "1")], watched.at)
+    past = [a_resting_order("autoclose-1", SELL, "0", "2"), a_resting_order("autoclose-2", SELL, "0", "1")]
+    for order in past:
+        watched.detector.ending(order)
+        watched.shares.filled(order, Decimal(90))
+    watched.detector.ended(past, watched.at)
     assert watched.found() == [(Activity.FORCED, "BTCUSDT")]
     assert watched.later(GRACE_S).found() == [(Activity.ORDER, "BTCUSDT")], "one that opens is not"
 

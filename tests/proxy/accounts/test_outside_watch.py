@@ -213,6 +213,7 @@ async def test_an_order_that_only_a_gates_journal_knows_is_the_guards(tmp_path: 
     decided = {
         "kind": "decision",
         "id": "r1",
+        "account": "main",
         "at": NOW.isoformat(),
         "commands": [{"type": "PlaceOrder", "client_order_id": "a/1"}],
     }
@@ -231,12 +232,17 @@ async def test_an_order_that_only_a_gates_journal_knows_is_the_guards(tmp_path: 
 
 
 def decided(
-    data_dir: Path, *commands: dict[str, Any], ago_s: float = 0.0, verdict: str = "ALLOW", request_id: str = "r0"
+    data_dir: Path,
+    *commands: dict[str, Any],
+    ago_s: float = 0.0,
+    verdict: str = "ALLOW",
+    request_id: str = "r0",
+    account: str = "main",
 ) -> None:
     """A gate of this machine wrote these commands down, so long before ``NOW``, and no store has heard of them."""
     journal = Journal(data_dir)
     at = (NOW - timedelta(seconds=ago_s)).isoformat()
-    record = {"kind": "decision", "id": request_id, "at": at, "commands": list(commands)}
+    record = {"kind": "decision", "id": request_id, "account": account, "at": at, "commands": list(commands)}
     journal.append(record | {"decisions": [{"verdict": verdict}] * len(commands)}, durable=False)
     journal.close()
 
@@ -497,6 +503,71 @@ async def test_a_restarted_warden_reports_what_was_placed_while_it_was_away(tmp_
     assert [each.finding.detail for each in desk.watch.found] == ["BUY LIMIT, id x"]
 
 
+async def with_new_leverage(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read as 20 first, and as 5 then."""
+    monkeypatch.setattr(outside_watch, "SETTINGS_EVERY_S", 0.005)
+    leverage = 20
+
+    async def read() -> dict[str, SymbolConfig]:
+        return {"BTCUSDT": SymbolConfig(leverage=Decimal(leverage), margin_mode=MarginMode.CROSS)}
+
+    monkeypatch.setattr(desk, "symbol_configs", read)
+    await until(lambda: desk.watch.settings.usual is not None)
+    leverage = 5
+    await until(lambda: desk.watch.settings.usual is not None and desk.watch.settings.usual.leverage == 5)
+    await desk.rest()
+
+
+A_LEVERAGE = {"type": "SetLeverage", "symbol": "BTCUSDT", "leverage": "5"}
+
+
+async def test_a_setting_that_only_a_gates_journal_knows_is_the_guards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store fell over to a server that lost its last second."""
+    decided(tmp_path, A_LEVERAGE, ago_s=1)
+    async with running(tmp_path) as desk:
+        await with_new_leverage(desk, monkeypatch)
+        assert desk.records == []
+
+
+@pytest.mark.parametrize(
+    "terms", [{"account": "another"}, {"verdict": "DENY"}, {"ago_s": 70.0}], ids=["account", "verdict", "age"]
+)
+async def test_what_was_decided_otherwise_explains_no_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terms: dict[str, Any]
+) -> None:
+    decided(tmp_path, A_LEVERAGE, **terms)
+    async with running(tmp_path) as desk:
+        await with_new_leverage(desk, monkeypatch)
+        assert [each.finding.activity.value for each in desk.watch.found] == ["leverage"]
+
+
+async def test_nor_does_one_in_a_journal_that_the_venue_is_known_to_have_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided(tmp_path, A_LEVERAGE)
+    async with running(tmp_path) as desk:
+        desk.watch.hear({"kind": "intent", "id": "r0", "commands": [A_LEVERAGE]})
+        desk.watch.hear({"kind": "outcome", "id": "r0", "result": "REJECTED"})
+        await with_new_leverage(desk, monkeypatch)
+        assert [each.finding.activity.value for each in desk.watch.found] == ["leverage"]
+
+
+async def test_a_change_that_is_told_long_after_it_happened_is_the_guards_by_its_time(tmp_path: Path) -> None:
+    """Right after the venue took it the store went away, and the event waited for it."""
+    sent = {"type": "SetMultiAssetMode", "enabled": True}
+    async with running(tmp_path) as desk:
+        desk.watch.hear({"kind": "intent", "id": "r0", "commands": [sent]})
+        event = a_config_event(None, multi_assets=True, at_ms=NOW_MS)
+        desk.venue_ms = NOW_MS + 40_000
+        long_after = time.monotonic() + 40.0
+        with pytest.MonkeyPatch.context() as later:
+            later.setattr(outside_watch.time, "monotonic", lambda: long_after)
+            desk.watch.saw(event, known=True)
+        assert desk.watch._detector.suspicions == ()
+
+
 async def test_settings_that_are_other_than_before_are_told_to_be_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -585,6 +656,113 @@ async def test_so_is_one_that_rests_and_whose_fill_was_told_first(tmp_path: Path
         assert desk.records == []
         assert [(each.client_order_id, each.order_id) for each in born] == [("ann/9", "900")]
         assert desk.quantities() == ({"ann": "2"} if by == "survey" else {})
+
+
+A_STOP = {"type": "PlaceOrder", "symbol": "BTCUSDT", "order_type": "STOP_MARKET", "client_order_id": "ann/9"}
+
+
+@pytest.mark.parametrize("by", ["survey", "lookup", "stream"])
+async def test_a_stop_that_only_a_gates_journal_knows_and_that_fired_unheard_is_its_bots(
+    tmp_path: Path, by: str
+) -> None:
+    """Store and stream are away together; what it became has a name that the venue gave it."""
+    decided(tmp_path, A_STOP, ago_s=20)
+    async with running(tmp_path, OutsideAction.KILL) as desk:
+        desk.watch.hear({"kind": "intent", "commands": [{"type": "PlaceOrder", "client_order_id": "ann/0"}]})
+        desk.watch.apply(a_fill("ann/0", BUY, "2"))
+        desk.watch.saw(a_fill("ann/0", BUY, "2"), known=True)
+        desk.watch.adopt((a_position("2"),), ())
+        desk.conditionals["7"] = became("900")
+        if by == "survey":
+            desk.watch.adopt((a_position("2"),), (a_resting_order("auto-900", SELL, "2", **FIRED),))
+        elif by == "lookup":
+            desk.past = (filled("auto-900", SELL, "2", **FIRED),)
+            desk.watch.adopt((), ())
+        else:
+            event = a_fill("auto-900", SELL, "2", **FIRED)
+            desk.watch.apply(event)
+            desk.watch.saw(event, known=False)
+        await desk.rest()
+        assert (desk.records, desk.asked) == ([], ["ann/9"])
+        assert desk.quantities() == ({"ann": "2"} if by == "survey" else {})
+
+
+async def test_a_bot_that_moved_its_stop_all_the_time_is_asked_about_each_once_the_newest_first(tmp_path: Path) -> None:
+    for number in range(30):
+        stop = A_STOP | {"client_order_id": f"ann/{number}"}
+        decided(tmp_path, stop, ago_s=60 - number, request_id=f"r{number}")
+    async with running(tmp_path) as desk:
+        desk.conditionals["7"] = became("900", replace(STOP, client_order_id="ann/1"))
+        event = a_fill("auto-900", SELL, "2", **FIRED)
+        desk.watch.apply(event)
+        desk.watch.saw(event, known=False)
+        await desk.rest()
+        assert desk.records == []
+        assert desk.asked == [f"ann/{number}" for number in reversed(range(30))]
+
+
+@pytest.mark.parametrize(
+    ("terms", "became_id"),
+    [({"account": "another"}, "900"), ({"verdict": "DENY"}, "900"), ({"ago_s": 70.0}, "900"), ({}, "901")],
+    ids=["account", "verdict", "age", "another order"],
+)
+async def test_no_other_stop_hides_a_strangers_order(tmp_path: Path, terms: dict[str, Any], became_id: str) -> None:
+    decided(tmp_path, A_STOP, **terms)
+    async with running(tmp_path) as desk:
+        desk.conditionals["7"] = became(became_id)
+        event = a_fill("auto-900", SELL, "2", **FIRED)
+        desk.watch.apply(event)
+        desk.watch.saw(event, known=False)
+        await desk.until("reduce main")
+
+
+async def test_a_strangers_stop_is_not_the_guards_for_the_name_of_one_in_a_journal_that_was_seen(
+    tmp_path: Path,
+) -> None:
+    """The bot's own of that name is known; the thief names his like it, and it fires."""
+    decided(tmp_path, A_STOP)
+    async with running(tmp_path) as desk:
+        desk.watch.hear({"kind": "intent", "id": "r0", "commands": [A_STOP]})
+        desk.watch.saw(an_algo_event("ann/9", algo_id="6"), known=False)
+        desk.conditionals["7"] = became("900")
+        event = a_fill("auto-900", SELL, "2", **FIRED)
+        desk.watch.apply(event)
+        desk.watch.saw(event, known=False)
+        await desk.until("reduce main")
+
+
+async def test_a_liquidation_in_pieces_that_the_stream_did_not_tell_is_the_venues_own_doing(tmp_path: Path) -> None:
+    async with running(tmp_path, OutsideAction.KILL) as desk:
+        names = ("ann/0", "ann/1")
+        desk.watch.hear(
+            {"kind": "intent", "commands": [{"type": "PlaceOrder", "client_order_id": each} for each in names]}
+        )
+        desk.watch.apply(a_fill("ann/0", BUY, "10"))
+        desk.watch.saw(a_fill("ann/0", BUY, "10"), known=True)
+        desk.past = (
+            filled("autoclose-1", SELL, "4", order_id="1"),
+            filled("autoclose-2", SELL, "6", after_ms=6, order_id="2"),
+            filled("ann/1", SELL, "5", after_ms=7),
+        )
+        desk.watch.adopt((a_position("-5"),), ())
+        await desk.until("venue.forced")
+        await desk.rest()
+        assert (desk.done, desk.shares.quantity("ann", "BTCUSDT", PositionSide.BOTH)) == ([], -5)
+        assert [each.finding.activity.value for each in desk.watch.found] == ["forced"] * 2
+
+
+async def test_a_kills_order_that_a_survey_shows_before_its_event_is_no_strangers(tmp_path: Path) -> None:
+    async with running(tmp_path) as desk:
+        order = a_resting_order("pgk-1", SELL, "1", reduce_only=True)
+        desk.killed = True
+        desk.watch.adopt((), (order,))
+        desk.watch.saw(an_order_event("pgk-1", SELL, "1", reduce_only=True), known=True)
+        await desk.rest()
+        assert desk.records == []
+        desk.killed = False
+        desk.watch.adopt((), (order, a_resting_order("pgk-2", SELL, "1")))
+        await desk.until("outside.activity")
+        assert [each.finding.client_order_id for each in desk.watch.found] == ["pgk-2"]
 
 
 async def test_a_stop_that_was_placed_and_fired_while_the_stream_was_down_is_asked_for_by_its_name(
@@ -711,6 +889,7 @@ async def test_an_order_of_the_last_second_before_the_guard_went_is_found_in_the
     decided = {
         "kind": "decision",
         "id": "r3",
+        "account": "main",
         "at": (NOW - timedelta(hours=5)).isoformat(),
         "commands": [{"type": "PlaceOrder", "client_order_id": "ann/3"}],
         "decisions": [{"verdict": "ALLOW"}],

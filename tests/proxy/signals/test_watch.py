@@ -265,6 +265,33 @@ async def test_two_that_find_a_level_that_nobody_has_any_more_at_once_do_not_hur
     assert watch._stands.keys() == watch._told.keys()
 
 
+async def test_nor_do_one_that_finds_it_and_one_that_publishes_all_because_the_store_may_have_lost_it():
+    started, go = asyncio.Event(), asyncio.Event()
+
+    class Slow(Failing):
+        slow = False
+
+        async def publish_scores(self, scores: dict[str, Score], baselines: object) -> None:
+            if self.slow:
+                started.set()
+                await go.wait()
+            await super().publish_scores(scores, baselines)
+
+    store, trading = Slow(), [("demo-bot", "demo"), ("idle", "two")]
+    watch = AnomalyWatch(cast("Any", store), lambda: trading)
+    await watch.see([refused()] * 3)
+    trading.pop()
+    store.slow = True
+    finding = asyncio.create_task(watch.see([refused(after_s=1.0)] * 3))
+    await asyncio.wait_for(started.wait(), 20)
+    store.slow = False
+    every = asyncio.create_task(watch.publish_all())
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(finding, every)
+    assert watch._stands.keys() == watch._told.keys()
+
+
 class Failing:
     """A store that takes nothing while it is away, or takes it and cannot say so."""
 
