@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 
 from proxy.decoding import build
-from rules.account import Attempt, HeldOrder
+from rules.account import Attempt, HeldOrder, Hold, HoldStatus
 from rules.decision import Breach, Decision, Measure, Verdict
 from rules.derived import Derived
 from rules.model import Command, Intent
@@ -131,7 +131,8 @@ def _decimal(value: str | None) -> Decimal | None:
 
 
 def plain_snapshot(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as plain JSON types. What a bot tried before is written short: it comes again with every order."""
+    """A snapshot as plain JSON types. What a bot tried before and what others have under way is written short: it comes
+    again with every order."""
     picture: dict[str, Any] = load(dump(written_snapshot(snapshot)))
     return picture
 
@@ -144,7 +145,7 @@ def written_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     """
     picture: dict[str, Any] = {name: getattr(snapshot, name) for name in _SNAPSHOT_FIELDS}
     picture["attempts"] = [attempt.found(_written_attempt) for attempt in snapshot.attempts]
-    picture["holds"] = [hold.found(once_for_all) for hold in snapshot.holds]
+    picture["holds"] = [hold.found(_written_hold) for hold in snapshot.holds]
     picture["markets"] = {symbol: market.found(once_for_all) for symbol, market in snapshot.markets.items()}
     for name in ("conditions", "usual"):
         value: Derived | None = picture[name]
@@ -155,7 +156,30 @@ def written_snapshot(snapshot: Snapshot) -> dict[str, Any]:
 def build_snapshot(value: dict[str, Any]) -> Snapshot:
     """The snapshot ``plain_snapshot`` wrote."""
     attempts = tuple(_build_attempt(each) for each in value.get("attempts", ()))
-    return replace(build({**value, "attempts": ()}, Snapshot), attempts=attempts)
+    holds = tuple(_build_hold(each) for each in value.get("holds", ()))
+    return replace(build({**value, "attempts": (), "holds": ()}, Snapshot), attempts=attempts, holds=holds)
+
+
+def _written_hold(hold: Hold) -> msgspec.Raw:
+    return once_for_all(_plain_hold(hold))
+
+
+def _plain_hold(hold: Hold) -> list[Any]:
+    """Its fields by place, and of each order too, as an attempt's."""
+    return [hold.hold_id, hold.bot, hold.sequence, hold.status, [_plain_order(order) for order in hold.orders]]
+
+
+def _build_hold(value: list[Any] | dict[str, Any]) -> Hold:
+    if isinstance(value, dict):  # Decisions of before name the fields.
+        return build(value, Hold)
+    hold_id, bot, sequence, status, orders = value
+    return Hold(
+        hold_id=build(hold_id, str),
+        bot=build(bot, str),
+        sequence=build(sequence, int),
+        status=build(status, HoldStatus),
+        orders=tuple(map(_build_order, orders)),
+    )
 
 
 def _written_attempt(attempt: Attempt) -> msgspec.Raw:
@@ -183,5 +207,9 @@ def _build_attempt(value: list[Any]) -> Attempt:
         hold_id=hold_id,
         refused=refused,
         refused_at_size=_decimal(size),
-        orders=tuple(build(dict(zip(_ORDER_FIELDS, order, strict=False)), HeldOrder) for order in orders),
+        orders=tuple(map(_build_order, orders)),
     )
+
+
+def _build_order(value: list[Any]) -> HeldOrder:
+    return build(dict(zip(_ORDER_FIELDS, value, strict=False)), HeldOrder)

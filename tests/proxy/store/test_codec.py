@@ -10,13 +10,14 @@ from proxy.store.codec import (
     build_snapshot,
     dump,
     load,
+    plain,
     plain_command,
     plain_decision,
     plain_snapshot,
 )
 from rules.model import CancelOrder, Side
 from rules.order.max_order_value import MaxOrderValue
-from tests.rules.builders import a_buy, a_close, an_account, an_amend, judged
+from tests.rules.builders import a_buy, a_close, a_sell, an_account, an_amend, judged
 
 
 def stored(value):
@@ -47,6 +48,25 @@ def test_a_decimal_keeps_every_digit(text):
 def test_a_snapshot_comes_back_as_it_was():
     world = an_account().long("BTCUSDT", "1.50").holding(a_buy("BTCUSDT", "1")).with_tokens("s", "0.5").behaving(0.1)
     assert build_snapshot(stored(plain_snapshot(world.snapshot))) == world.snapshot
+
+
+@pytest.mark.parametrize(
+    "order",
+    [a_buy("BTCUSDT", "1"), an_amend(Side.SELL, "BTCUSDT", "1", order_id="9"), a_sell("BTCUSDT", "1")],
+    ids=["plain", "amend", "market"],
+)
+def test_a_hold_is_written_short_and_read_as_decisions_of_before_named_it(order):
+    world = an_account().holding(order)
+    picture = stored(plain_snapshot(world.snapshot))
+    named = {**picture, "holds": stored(plain(world.snapshot.holds))}
+    assert build_snapshot(picture) == build_snapshot(named) == world.snapshot
+    assert 2 * len(dump(picture["holds"])) < len(dump(named["holds"]))
+
+
+@pytest.mark.parametrize("hold", [["h1"], ["h1", "bot", "1", "PENDING", []], ["h1", "bot", 1, "GONE", []], "hold"])
+def test_a_hold_that_is_none_is_said(hold):
+    with pytest.raises((ValueError, TypeError)):
+        build_snapshot(stored(plain_snapshot(an_account().snapshot)) | {"holds": [hold]})
 
 
 def test_an_unknown_account_stays_unknown():
