@@ -491,6 +491,8 @@ async def seen_at(gate: Gate) -> dict[str, Any]:
 def _comparable(record: Any) -> Any:
     """A record without what names one request among others."""
     match record:
+        case {"holds": [*holds]}:  # By place: an id is the first.
+            return _comparable({**record, "holds": None}) | {"holds": [hold[1:] for hold in holds]}
         case dict():
             own = {"id", "desk", "sent_at", "answered_at", "hold_id", "at", "now", "key_hint"}
             return {name: _comparable(value) for name, value in record.items() if name not in own}
