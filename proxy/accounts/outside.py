@@ -77,7 +77,7 @@ class OutsideDetector:
         self._suspicions = Suspicions()
         self._legs: dict[Hashable, _Leg] = {}
         self._changes = AccountChanges()
-        self._adopted = False
+        self._adopted = self._begun = False
         # What was heard before: the bookkeeper tells of it with the survey that is adopted, or after.
         self._early: set[Event] = set()
 
@@ -127,7 +127,7 @@ class OutsideDetector:
     def adopt(self, orders: Iterable[OpenOrder]) -> None:
         """What stands at the start, or what an earlier warden last published, is taken as it is, except what is
         doubted."""
-        self._adopted = True
+        self._adopted = self._begun = True
         for key in map(key_of, orders):
             if (Activity.ORDER, key) not in self._suspicions:
                 self._known.put(key, None)
@@ -155,17 +155,18 @@ class OutsideDetector:
     def hear(self, event: Event, at: float) -> None:
         """The private stream told this, and nothing of it is counted yet; ``saw`` follows once it is published.
 
-        What is heard before anything was adopted is adopted: it happened before the guard knew the account.
+        What is heard before anything was read or adopted is adopted: it happened before the guard knew the account, and
+        before any entry could pass.
         """
         if isinstance(event, OrderEvent):
             self._forced.judge(event)
-        if not self._adopted and len(self._early) < ORDERS_MAX:
+        if not self._begun and len(self._early) < ORDERS_MAX:
             self._early.add(event)
             self._adopt_early(event, at)
 
     def overlooked(self, at: float) -> None:
         """More was heard than is told by ``saw``."""
-        if self._adopted:
+        if self._begun:
             self._overlook(at)
 
     def saw(self, event: Event, known: bool, at: float, late_s: float = 0.0) -> None:
@@ -233,7 +234,8 @@ class OutsideDetector:
             self._leg(symbol, position_side, found.get((symbol, position_side), Decimal(0)), at)
 
     def mode(self, hedged: bool, at: float) -> None:
-        """The position mode was read; the first reading is adopted."""
+        """The position mode was read, with the whole account; the first reading is adopted."""
+        self._begun = True
         self._changed(self._changes.mode(hedged, at), at)
 
     def configured(self, configs: Mapping[str, SymbolConfig], began: float, at: float) -> None:
@@ -265,14 +267,21 @@ class OutsideDetector:
     def _adopt_early(self, event: Event, at: float) -> None:
         match event:
             case OrderEvent():
-                self._known.put((event.symbol, event.order_id, False), None)
+                self._adopt_one((event.symbol, event.order_id, False), event.client_order_id, at)
             case AlgoEvent():
                 key = (event.symbol, event.algo_id, True)
-                self._known.put(key, None)
+                self._adopt_one(key, event.client_order_id, at)
                 if event.actual_order_id is not None:
                     self._born(key, event.actual_order_id)
             case AccountEvent() | ConfigEvent():
                 self._changed(self._changes.told(event, at, at), at)
+
+    def _adopt_one(self, key: OrderKey, client_order_id: str, at: float) -> None:
+        """It explains no further one, if it was a bot's."""
+        name = forwarded.order(client_order_id)
+        if key not in self._known and not self._forwarded.explains(name, at):
+            self._forwarded.owe(name, at)
+        self._known.put(key, None)
 
     def _order(self, event: OrderEvent, known: bool, at: float, late_s: float) -> None:
         detail = f"{event.side} {event.quantity:f} {event.order_type}, id {event.client_order_id}"
@@ -349,7 +358,7 @@ class OutsideDetector:
 
     def _changed(self, changes: Iterable[AccountChange], at: float) -> None:
         for each in changes:
-            if self._adopted and not self._forwarded.explains(each.explanation, each.since):
+            if self._begun and not self._forwarded.explains(each.explanation, each.since):
                 self._suspect(each.explanation, each.activity, each.subject, each.detail, each.explanation, at=at)
 
     def _suspect(
@@ -362,7 +371,8 @@ class OutsideDetector:
             return
         named = explanations[0][1] if activity is Activity.ORDER else ""
         finding = Finding(activity=activity, subject=subject, detail=detail, client_order_id=named)
-        suspicion = Suspicion(finding=finding, seen=at, due=at + GRACE_S, explanations=explanations)
+        told_apart = tuple(dict.fromkeys(explanations))  # An order's id may be its name.
+        suspicion = Suspicion(finding=finding, seen=at, due=at + GRACE_S, explanations=told_apart)
         self._suspicions.put(key, suspicion)
 
     def _overlook(self, at: float) -> None:

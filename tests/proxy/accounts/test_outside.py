@@ -286,6 +286,60 @@ def test_an_order_named_like_the_venues_own_that_turns_the_leg_is_an_order(watch
     assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
 
 
+def test_orders_named_like_the_venues_own_that_each_close_and_together_turn_the_leg_are_orders(
+    watched: Watched,
+) -> None:
+    watched.saw(a_fill("a", BUY, "1"), known=True)
+    watched.saw(*(an_order_event(f"autoclose-{number}", SELL, "1") for number in range(3)))
+    assert watched.found() == [(Activity.FORCED, "BTCUSDT")]
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")] * 2
+
+
+def test_a_second_liquidation_after_one_that_is_over_is_the_venues_own_doing(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "1"), known=True)
+    for number in range(3):
+        gone = an_order_event(f"autoclose-{number}", SELL, "1", execution="EXPIRED", status="EXPIRED")
+        watched.saw(an_order_event(f"autoclose-{number}", SELL, "1"), gone)
+    assert watched.found() == [(Activity.FORCED, "BTCUSDT")] * 3
+    assert watched.found_in_the_end() == []
+
+
+def test_an_order_named_like_the_venues_own_that_grows_is_held_against_the_position_again(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "1"), known=True).saw(an_order_event("autoclose-1", SELL, "1"))
+    watched.saw(an_order_event("autoclose-1", SELL, "100", execution="AMENDMENT", sent_ms=2))
+    assert watched.found() == [(Activity.FORCED, "BTCUSDT")]
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_an_amend_of_an_order_whose_id_is_its_name_is_one_finding(watched: Watched) -> None:
+    watched.saw(an_order_event("7", BUY, "1", order_id="7"), known=True)
+    watched.saw(an_order_event("7", BUY, "3", order_id="7", execution="AMENDMENT", sent_ms=2))
+    assert watched.found_in_the_end() == [(Activity.AMEND, "BTCUSDT")]
+
+
+def test_what_comes_after_the_account_was_first_read_is_not_adopted(watched: Watched) -> None:
+    """A leg may not be settled yet, so what stood is adopted later; but entries pass from then on."""
+    watched.detector = OutsideDetector(watched.shares)
+    watched.saw(a_fill("earlier", BUY, "1"))
+    watched.detector.mode(False, watched.at)
+    watched.saw(an_order_event("thief", SELL, "1", order_id="2"))
+    watched.detector.adopt(())
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_order_that_was_adopted_explains_no_further_one_of_its_name(watched: Watched, late: bool) -> None:
+    watched.detector = OutsideDetector(watched.shares)
+    if not late:
+        watched.forwarded(an_order("a"))
+    watched.saw(an_order_event("a", BUY, "1"))
+    if late:
+        watched.forwarded(an_order("a"))
+    watched.detector.adopt(())
+    watched.saw(an_order_event("a", BUY, "1", order_id="2"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
 def test_an_order_named_like_the_venues_own_that_opens_is_an_order(watched: Watched) -> None:
     watched.saw(an_order_event("autoclose-1", SELL, "2"))
     assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
