@@ -7,6 +7,7 @@ or a bot's new entry, says nothing of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -64,6 +65,13 @@ class ForcedOrders:
             self._forced.put(key, quantity)
         if left:
             beside[key] = left
+
+    def standing(self, keys: Iterable[OrderKey]) -> None:
+        """The venue lists these orders and no others: one whose end was never told rests no more."""
+        listed = frozenset(keys)
+        for beside in self._left.values():
+            for gone in beside.keys() - listed:
+                del beside[gone]
 
     def _closes(self, order: OrderEvent | OpenOrder, quantity: Decimal) -> bool:
         # What the order itself has been counted for already is put back: this may be told late.

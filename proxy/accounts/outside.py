@@ -202,8 +202,13 @@ class OutsideDetector:
     def surveyed(
         self, orders: Iterable[OpenOrder], at: float, is_known: Callable[[str], bool] = lambda name: False
     ) -> None:
-        """The venue shows these orders; nobody may have announced them. ``is_known`` says of a name that the order is a
-        kill's."""
+        """The venue lists these orders and no others; nobody may have announced them. ``is_known`` says of a name that
+        the order is a kill's."""
+        listed = tuple(orders)
+        self._forced.standing(map(key_of, listed))
+        self._shown(listed, at, is_known)
+
+    def _shown(self, orders: Iterable[OpenOrder], at: float, is_known: Callable[[str], bool]) -> None:
         for order in orders:
             detail = f"{order.side} {order.order_type}, id {order.client_order_id}"
             self._placed(key_of(order), order.client_order_id, detail, is_known(order.client_order_id), at)
@@ -218,7 +223,7 @@ class OutsideDetector:
             if key_of(order) in self._forced:
                 self._report_forced(order, order.filled_quantity, at)
             else:
-                self.surveyed((order,), at)
+                self._shown((order,), at, lambda name: False)
 
     def born(self, birth: Birth, at: float) -> None:
         """The venue says that a conditional order became a plain one: whose the one is, the other is."""

@@ -304,6 +304,16 @@ def test_a_second_liquidation_after_one_that_is_over_is_the_venues_own_doing(wat
     assert watched.found_in_the_end() == []
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_liquidation_whose_end_was_never_told_counts_until_the_venue_lists_it_no_more(
+    watched: Watched, listed: bool
+) -> None:
+    watched.saw(a_fill("a", BUY, "1"), known=True).saw(an_order_event("autoclose-1", SELL, "1"))
+    watched.detector.surveyed([a_resting_order("autoclose-1", SELL, "1")] if listed else [], watched.at)
+    watched.saw(an_order_event("autoclose-2", SELL, "1"))
+    assert watched.found() == [(Activity.FORCED, "BTCUSDT")] * (1 if listed else 2)
+
+
 def test_an_order_named_like_the_venues_own_that_grows_is_held_against_the_position_again(watched: Watched) -> None:
     watched.saw(a_fill("a", BUY, "1"), known=True).saw(an_order_event("autoclose-1", SELL, "1"))
     watched.saw(an_order_event("autoclose-1", SELL, "100", execution="AMENDMENT", sent_ms=2))
