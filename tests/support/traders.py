@@ -38,11 +38,15 @@ class Trader:
 
     @property
     def accepted(self) -> list[str]:
-        return [name for name, told in self.told.items() if told == "accepted"]
+        return [name for name, told in self._so_far() if told == "accepted"]
 
     @property
     def troubles(self) -> dict[str, Any]:
-        return {name: told for name, told in self.told.items() if told != "accepted"}
+        return {name: told for name, told in self._so_far() if told != "accepted"}
+
+    def _so_far(self) -> list[tuple[str, Any]]:
+        """In one step: the thread goes on meanwhile."""
+        return list(self.told.items())
 
     def _run(self) -> None:
         due = time.monotonic()
