@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import ipaddress
 import logging
 import socket
@@ -14,7 +15,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import uvicorn
-import uvloop
 
 from sandbox.connections import Connections
 from sandbox.engine.scenario import Scenario
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with suppress(KeyboardInterrupt):
-        return int(uvloop.run(_serve(settings, listener)))
+        return int(asyncio.run(_serve(settings, listener)))
     return 0
 
 
@@ -185,7 +185,8 @@ def _loopback(host: str) -> bool:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol must be named: asyncio switches Nagle off only on sockets that say they are TCP (40 ms an answer).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
