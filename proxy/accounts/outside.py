@@ -9,7 +9,6 @@ and auto-deleveraging, are findings of their own kind, and so is that more happe
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -17,6 +16,8 @@ from typing import Any, Final, Protocol
 from proxy.accounts import forwarded
 from proxy.accounts.account_changes import AccountChange, AccountChanges
 from proxy.accounts.births import Birth
+from proxy.accounts.compared_legs import ComparedLegs
+from proxy.accounts.compared_legs import Counted as ComparedCounted
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.forced import Counted as ForcedCounted
 from proxy.accounts.forced import ForcedOrders
@@ -29,7 +30,6 @@ from proxy.exchange.payloads import SymbolConfig
 from proxy.exchange.survey import OrderKey
 from proxy.recent import Recent
 from rules.account import HeldOrder, OpenOrder, Position, UnexplainedOrder
-from rules.model import LegKey, PositionSide
 
 GRACE_S: Final = 2.0
 """How long what the guard wrote ahead may trail the venue's own event. With the reads' pace it stays under 5 s."""
@@ -47,35 +47,21 @@ UNEXPLAINED_MAX: Final = 1_000
 _MORE: Final = UnexplainedOrder(symbol="", order_id="", conditional=False, client_order_id="", detail="more")
 
 
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    """A leg that a survey found different: from what was counted then."""
-
-    symbol: str
-    position_side: PositionSide
-    counted: Decimal
-
-
-class Counted(ForcedCounted, Protocol):
+class Counted(ForcedCounted, ComparedCounted, Protocol):
     """The positions as the events so far add up to them: the account's ``Shares``."""
-
-    def legs(self) -> Iterable[LegKey]:
-        """Every leg that ever moved."""
-        ...
 
 
 class OutsideDetector:
     """Watches one account. Times are the caller's seconds, all of one clock that never steps."""
 
     def __init__(self, counted: Counted) -> None:
-        self._counted = counted
         self._forwarded = Forwarded()
         self._known: Recent[OrderKey, None] = Recent(ORDERS_MAX)
         self._became: Recent[OrderKey, OrderKey] = Recent(ORDERS_MAX)
         self._forced = ForcedOrders(counted)
         self._reported: Recent[Hashable, None] = Recent(ORDERS_MAX)
         self._suspicions = Suspicions()
-        self._legs: dict[Hashable, _Leg] = {}
+        self._legs = ComparedLegs(counted)
         self._changes = AccountChanges()
         self._adopted = self._begun = False
         # What was heard before: the bookkeeper tells of it with the survey that is adopted, or after.
@@ -233,10 +219,13 @@ class OutsideDetector:
 
     def compared(self, positions: Iterable[Position], at: float) -> None:
         """The venue shows these legs, after everything that orders explain was counted. What differs is a suspicion."""
-        found = {(each.symbol, each.position_side): each.quantity for each in positions}
-        suspected = {(leg.symbol, leg.position_side) for leg in self._legs.values()}
-        for symbol, position_side in sorted({*found, *suspected, *self._counted.legs()}):
-            self._leg(symbol, position_side, found.get((symbol, position_side), Decimal(0)), at)
+        for leg in self._legs.compare(positions):
+            key = (Activity.POSITION, leg.symbol, leg.position_side)
+            if leg.shown == leg.counted:
+                self._suspicions.drop(key)
+            else:
+                detail = f"{leg.position_side} is {leg.shown:f}, what the guard saw adds up to {leg.counted:f}"
+                self._suspect(key, Activity.POSITION, leg.symbol, detail, at=at)
 
     def mode(self, hedged: bool, at: float) -> None:
         """The position mode was read, with the whole account; the first reading is adopted."""
@@ -256,9 +245,8 @@ class OutsideDetector:
             if suspicion.due > at or (suspicion.seen > heard and suspicion.due + UNHEARD_S_MAX > at):
                 continue
             self._suspicions.drop(key)
-            leg = self._legs.pop(key, None)
-            if leg is not None and self._counted.leg(leg.symbol, leg.position_side) != leg.counted:
-                continue  # Events have moved the leg since it was read; the next survey compares again.
+            if isinstance(key, tuple) and key[0] is Activity.POSITION and self._legs.moved(*key[1:]):
+                continue  # The next survey compares again.
             if suspicion.finding.activity in (Activity.ORDER, Activity.FILL):
                 self._reported.put(key, None)
             found.append(suspicion.finding)
@@ -349,17 +337,6 @@ class OutsideDetector:
             # No record of the guard explains what the venue does of itself: nothing is waited for.
             suspicion = Suspicion(finding=finding, seen=float("-inf"), due=at, explanations=())
             self._suspicions.put(key, suspicion)
-
-    def _leg(self, symbol: str, position_side: PositionSide, quantity: Decimal, at: float) -> None:
-        counted = self._counted.leg(symbol, position_side)
-        key = (Activity.POSITION, symbol, position_side)
-        if quantity == counted:
-            self._suspicions.drop(key)
-            self._legs.pop(key, None)
-            return
-        detail = f"{position_side} is {quantity:f}, what the guard saw adds up to {counted:f}"
-        self._suspect(key, Activity.POSITION, symbol, detail, at=at)
-        self._legs[key] = _Leg(symbol, position_side, counted)
 
     def _changed(self, changes: Iterable[AccountChange], at: float) -> None:
         for each in changes:
